@@ -1,0 +1,40 @@
+//! Wire types of Zyron's OpenAI-compatible API.
+//!
+//! Shared by the server, the playground and the tests, so a field is spelled once. The names are those of OpenAI's
+//! specification. This crate holds no policy: which values are accepted is the server's `validate` stage, and it
+//! builds for wasm32. With the feature `utoipa` each type carries its OpenAPI schema.
+
+pub mod chat_completions;
+pub mod completions;
+pub mod error;
+pub mod health;
+pub mod models;
+pub mod one_or_many;
+pub mod sse;
+pub mod stream_options;
+pub mod usage;
+
+pub use chat_completions::{
+    ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam, ChatCompletionRequest, ContentPart,
+    MessageContent, Role,
+};
+pub use completions::{Completion, CompletionRequest, Prompt};
+pub use error::{ErrorBody, ErrorResponse};
+pub use health::Health;
+pub use models::{Model, ModelList};
+pub use one_or_many::OneOrMany;
+pub use stream_options::StreamOptions;
+pub use usage::Usage;
+
+use serde::{Deserialize, Serialize};
+
+/// Why generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended its answer, or a stop sequence was met.
+    Stop,
+    /// The token limit of the request, or the model's context, was reached.
+    Length,
+}
