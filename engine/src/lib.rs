@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Everything between a prompt and its text that does not depend on who computes the logits.
+//!
+//! A backend (another crate, such as `zyron-engine-mistralrs`) implements [`Engine`]: it takes a [`GenerateRequest`],
+//! runs the model, and hands each step's logits to a [`Sequence`]. The rest is done here, once, for every backend:
+//! chat templates, tokenization, sampling, stop strings, UTF-8 assembly and token counts. So the same request with
+//! the same seed gives the same answer on each backend, to rounding. This crate knows tokens, not HTTP.
+
+pub mod engine;
+pub mod gguf;
+pub mod model;
+pub mod sampler;
+pub mod scripted;
+pub mod sequence;
+pub mod stop;
+pub mod template;
+pub mod tokenizer;
+pub mod utf8;
+
+pub use engine::{Engine, EngineError, Event, FinishReason, GenerateRequest, Generation, Token};
+pub use model::{Model, ModelError, Weights};
+pub use sampler::Sampling;
+pub use sequence::{Sequence, Step};
+pub use template::{ChatTemplate, Message, TemplateError};
+pub use tokenizer::{Tokenizer, TokenizerError};

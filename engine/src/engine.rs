@@ -1,0 +1,120 @@
+//! The boundary between the server and whoever runs the model: a request of tokens in, a stream of events out.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use crate::Sampling;
+
+/// A backend that runs a model.
+pub trait Engine: Send + Sync + 'static {
+    /// The backend's name, such as `mistralrs`.
+    fn name(&self) -> &'static str;
+
+    /// How many requests it serves at once with profit. The server admits no more.
+    fn parallelism(&self) -> usize;
+
+    /// How many requests it is working on. A cancelled one counts until the backend has let go of it.
+    fn active(&self) -> usize;
+
+    /// Starts a request. Every failure arrives as an event. Dropping the [`Generation`] cancels it within one step.
+    fn generate(&self, request: GenerateRequest) -> Generation;
+}
+
+/// What to generate, in tokens.
+#[derive(Clone, Debug)]
+pub struct GenerateRequest {
+    /// The prompt, at least one token.
+    pub prompt: Vec<u32>,
+    /// How the next token is chosen.
+    pub sampling: Sampling,
+    /// Strings that end the answer and are not part of it; none is empty.
+    pub stop: Vec<String>,
+    /// Most tokens to generate, at least 1. Prompt and answer together fit the model's context.
+    pub max_tokens: usize,
+}
+
+/// One thing that happened to a request. The last is `Finished` or `Failed`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A token was generated.
+    Token(Token),
+    /// The answer is complete.
+    Finished {
+        /// Why it ended.
+        reason: FinishReason,
+        /// Text held back until now because a stop string could have begun in it.
+        text: String,
+        /// Tokens generated, the end-of-sequence token included.
+        completion_tokens: usize,
+    },
+    /// The answer cannot be completed.
+    Failed(EngineError),
+}
+
+/// A generated token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its id.
+    pub id: u32,
+    /// The text that became certain with it: whole characters, no part of a stop string. Often empty, where a
+    /// character takes several tokens.
+    pub text: String,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended it, or a stop string was met.
+    Stop,
+    /// `max_tokens` was reached.
+    Length,
+}
+
+/// Why an answer could not be completed. The text is for the operator's log, not for clients.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum EngineError {
+    /// The backend reported an error for this request.
+    #[error("the engine failed: {0}")]
+    Backend(String),
+    /// The model gave logits from which no token can be chosen.
+    #[error("the model gave no finite logit")]
+    NoFiniteLogit,
+    /// The backend let go of the request without a word: it has stopped, or panicked.
+    #[error("the engine stopped while it was working on the request")]
+    Stopped,
+}
+
+/// A running request: the receiving end of its events. Dropping it cancels the request.
+///
+/// Its buffer holds every event the request can produce, so a slow reader never makes the engine wait.
+#[derive(Debug)]
+pub struct Generation {
+    events: mpsc::Receiver<Event>,
+    ended: bool,
+}
+
+impl Generation {
+    pub(crate) fn new(events: mpsc::Receiver<Event>) -> Self {
+        Self { events, ended: false }
+    }
+}
+
+impl Stream for Generation {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let event = match self.events.poll_recv(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(event) => event.unwrap_or(Event::Failed(EngineError::Stopped)),
+        };
+        self.ended = !matches!(event, Event::Token(_));
+        Poll::Ready(Some(event))
+    }
+}

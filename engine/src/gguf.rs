@@ -1,0 +1,426 @@
+//! Reads the header of a GGUF file: its metadata and the table of its tensors, never the weights.
+//!
+//! Everything in the header is checked against the length of the file before it is believed, so a truncated or
+//! damaged file is a sentence, not a panic in the engine that loads it afterwards.
+//! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use thiserror::Error;
+
+/// Why a GGUF file was refused.
+#[derive(Debug, Error)]
+pub enum GgufError {
+    /// The file could not be opened or read.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The file does not begin as a GGUF file does.
+    #[error("it is not a GGUF file")]
+    NotGguf,
+    /// A version this reader does not know.
+    #[error("it is GGUF version {0}; versions 2 and 3 are supported")]
+    Version(u32),
+    /// The header says something the file cannot hold.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// A key that every model needs is missing or of another type.
+    #[error("it lacks a usable `{0}`")]
+    MissingKey(String),
+}
+
+fn damaged(what: impl Into<String>) -> GgufError {
+    GgufError::Damaged(what.into())
+}
+
+/// A metadata value. Integers of every width are one variant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Any integer type. `u64` above `i64::MAX` is refused as damaged.
+    Int(i64),
+    /// Either float type.
+    Float(f64),
+    /// A boolean.
+    Bool(bool),
+    /// Text.
+    String(String),
+    /// A list, all of one type.
+    Array(Vec<Value>),
+}
+
+/// The header of a GGUF file.
+#[derive(Debug)]
+pub struct Gguf {
+    metadata: HashMap<String, Value>,
+    quantization: String,
+}
+
+impl Gguf {
+    /// Reads and checks the header of the file at `path`.
+    ///
+    /// # Errors
+    /// [`GgufError`], when the file cannot be read, is not GGUF, or cannot hold what its header says.
+    pub fn open(path: &Path) -> Result<Self, GgufError> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let mut reader = Reader { inner: BufReader::new(file), position: 0, length };
+        if reader.bytes::<4>().map_err(|_| GgufError::NotGguf)? != *b"GGUF" {
+            return Err(GgufError::NotGguf);
+        }
+        let version = reader.u32()?;
+        if !(2..=3).contains(&version) {
+            return Err(GgufError::Version(version));
+        }
+        let tensor_count = reader.u64()?;
+        let metadata_count = reader.u64()?;
+        let mut metadata = HashMap::new();
+        for _ in 0..metadata_count {
+            let key = reader.string()?;
+            let kind = reader.u32()?;
+            metadata.insert(key, reader.value(kind, 0)?);
+        }
+        let quantization = read_tensor_table(&mut reader, tensor_count, &metadata)?;
+        Ok(Self { metadata, quantization })
+    }
+
+    /// The number format that holds the most weights, such as `Q4_K`.
+    #[must_use]
+    pub fn quantization(&self) -> &str {
+        &self.quantization
+    }
+
+    /// The value of `key`, if it is there.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.metadata.get(key)
+    }
+
+    /// The text at `key`, if it is there and is text.
+    #[must_use]
+    pub fn str(&self, key: &str) -> Option<&str> {
+        match self.metadata.get(key)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The non-negative integer at `key`, if it is there and is one.
+    #[must_use]
+    pub fn uint(&self, key: &str) -> Option<u64> {
+        match self.metadata.get(key)? {
+            Value::Int(value) => u64::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    /// The boolean at `key`, if it is there and is one.
+    #[must_use]
+    pub fn bool(&self, key: &str) -> Option<bool> {
+        match self.metadata.get(key)? {
+            Value::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The list at `key`, if it is there and is one.
+    #[must_use]
+    pub fn array(&self, key: &str) -> Option<&[Value]> {
+        match self.metadata.get(key)? {
+            Value::Array(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// As [`Self::str`], for a key that every model has.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`].
+    pub fn require_str(&self, key: &str) -> Result<&str, GgufError> {
+        self.str(key).ok_or_else(|| GgufError::MissingKey(key.to_owned()))
+    }
+
+    /// As [`Self::uint`], for a key that every model has.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`].
+    pub fn require_uint(&self, key: &str) -> Result<u64, GgufError> {
+        self.uint(key).ok_or_else(|| GgufError::MissingKey(key.to_owned()))
+    }
+
+    /// The list of texts at `key`.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`], also where an element is not text.
+    pub fn require_strings(&self, key: &str) -> Result<Vec<&str>, GgufError> {
+        let texts = self.array(key).and_then(|values| {
+            values
+                .iter()
+                .map(|value| if let Value::String(text) = value { Some(text.as_str()) } else { None })
+                .collect()
+        });
+        texts.ok_or_else(|| GgufError::MissingKey(key.to_owned()))
+    }
+}
+
+/// Checks that each tensor lies within the file. Returns the number format that holds the most weights.
+fn read_tensor_table(reader: &mut Reader, count: u64, metadata: &HashMap<String, Value>) -> Result<String, GgufError> {
+    let mut data_length = 0u64;
+    let mut elements_by_format: HashMap<u32, u64> = HashMap::new();
+    for _ in 0..count {
+        let name = reader.string()?;
+        let dimensions = reader.u32()?;
+        if !(1..=4).contains(&dimensions) {
+            return Err(damaged(format!("tensor `{name}` has {dimensions} dimensions")));
+        }
+        let mut elements = 1u64;
+        for _ in 0..dimensions {
+            elements =
+                elements.checked_mul(reader.u64()?).ok_or_else(|| damaged(format!("tensor `{name}` is too large")))?;
+        }
+        let format = reader.u32()?;
+        let offset = reader.u64()?;
+        let (_, block, bytes) = format_of(format)
+            .ok_or_else(|| damaged(format!("tensor `{name}` has the unknown number format {format}")))?;
+        if !elements.is_multiple_of(block) {
+            return Err(damaged(format!("tensor `{name}` does not fill its blocks")));
+        }
+        let end = (elements / block).checked_mul(bytes).and_then(|size| size.checked_add(offset));
+        data_length = data_length.max(end.ok_or_else(|| damaged(format!("tensor `{name}` is too large")))?);
+        let total = elements_by_format.entry(format).or_default();
+        *total = total.saturating_add(elements);
+    }
+    let alignment = match metadata.get("general.alignment") {
+        None => 32,
+        Some(Value::Int(value)) if *value > 0 && value % 8 == 0 => *value as u64,
+        Some(_) => return Err(damaged("`general.alignment` is not a positive multiple of 8")),
+    };
+    let start = reader.position.checked_next_multiple_of(alignment);
+    let needed = start.and_then(|start| start.checked_add(data_length));
+    match needed {
+        Some(needed) if needed <= reader.length => {}
+        _ => {
+            let needed = needed.map_or_else(|| "more".to_owned(), |needed| needed.to_string());
+            return Err(damaged(format!("its tensors need {needed} bytes and it has {}", reader.length)));
+        }
+    }
+    let format = elements_by_format.into_iter().max_by_key(|&(format, elements)| (elements, format));
+    let name = format.and_then(|(format, _)| format_of(format)).map(|(name, _, _)| name);
+    name.map(str::to_owned).ok_or_else(|| damaged("it has no tensors"))
+}
+
+/// Name, elements per block and bytes per block of a ggml number format.
+fn format_of(format: u32) -> Option<(&'static str, u64, u64)> {
+    Some(match format {
+        0 => ("F32", 1, 4),
+        1 => ("F16", 1, 2),
+        2 => ("Q4_0", 32, 18),
+        3 => ("Q4_1", 32, 20),
+        6 => ("Q5_0", 32, 22),
+        7 => ("Q5_1", 32, 24),
+        8 => ("Q8_0", 32, 34),
+        9 => ("Q8_1", 32, 36),
+        10 => ("Q2_K", 256, 84),
+        11 => ("Q3_K", 256, 110),
+        12 => ("Q4_K", 256, 144),
+        13 => ("Q5_K", 256, 176),
+        14 => ("Q6_K", 256, 210),
+        15 => ("Q8_K", 256, 292),
+        30 => ("BF16", 1, 2),
+        _ => return None,
+    })
+}
+
+/// Reads little-endian values and never past the end of the file.
+struct Reader {
+    inner: BufReader<File>,
+    position: u64,
+    length: u64,
+}
+
+impl Reader {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], GgufError> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), GgufError> {
+        self.check_left(bytes.len() as u64)?;
+        self.inner.read_exact(bytes)?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Before anything of `size` bytes is allocated or read.
+    fn check_left(&self, size: u64) -> Result<(), GgufError> {
+        if size > self.length - self.position {
+            return Err(damaged("it ends in the middle of its header"));
+        }
+        Ok(())
+    }
+
+    fn u32(&mut self) -> Result<u32, GgufError> {
+        Ok(u32::from_le_bytes(self.bytes()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, GgufError> {
+        Ok(u64::from_le_bytes(self.bytes()?))
+    }
+
+    fn string(&mut self) -> Result<String, GgufError> {
+        let length = self.u64()?;
+        self.check_left(length)?;
+        let mut bytes = vec![0; length as usize];
+        self.fill(&mut bytes)?;
+        // Token tables of some models hold bytes that are not UTF-8 on their own.
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    fn value(&mut self, kind: u32, depth: u8) -> Result<Value, GgufError> {
+        Ok(match kind {
+            0 => Value::Int(self.bytes::<1>()?[0].into()),
+            1 => Value::Int(i8::from_le_bytes(self.bytes()?).into()),
+            2 => Value::Int(u16::from_le_bytes(self.bytes()?).into()),
+            3 => Value::Int(i16::from_le_bytes(self.bytes()?).into()),
+            4 => Value::Int(self.u32()?.into()),
+            5 => Value::Int(i32::from_le_bytes(self.bytes()?).into()),
+            6 => Value::Float(f32::from_le_bytes(self.bytes()?).into()),
+            7 => Value::Bool(self.bytes::<1>()?[0] != 0),
+            8 => Value::String(self.string()?),
+            9 if depth == 0 => Value::Array(self.array()?),
+            10 => Value::Int(i64::try_from(self.u64()?).map_err(|_| damaged("a number is out of range"))?),
+            11 => Value::Int(i64::from_le_bytes(self.bytes()?)),
+            12 => Value::Float(f64::from_le_bytes(self.bytes()?)),
+            _ => return Err(damaged(format!("a metadata value has the unknown type {kind}"))),
+        })
+    }
+
+    fn array(&mut self) -> Result<Vec<Value>, GgufError> {
+        let kind = self.u32()?;
+        let count = self.u64()?;
+        // Each element takes at least a byte, so a count beyond that is a lie.
+        self.check_left(count)?;
+        (0..count).map(|_| self.value(kind, 1)).collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Bytes of a small valid file: one F32 tensor of four elements.
+    pub(crate) fn sample(entries: &[(&str, Value)]) -> Vec<u8> {
+        let mut bytes = b"GGUF".to_vec();
+        bytes.extend(3u32.to_le_bytes());
+        bytes.extend(1u64.to_le_bytes());
+        bytes.extend((entries.len() as u64).to_le_bytes());
+        for (key, value) in entries {
+            put_string(&mut bytes, key);
+            put_value(&mut bytes, value, true);
+        }
+        put_string(&mut bytes, "t");
+        bytes.extend(1u32.to_le_bytes());
+        bytes.extend(4u64.to_le_bytes());
+        bytes.extend(0u32.to_le_bytes());
+        bytes.extend(0u64.to_le_bytes());
+        bytes.resize(bytes.len().next_multiple_of(32) + 16, 0);
+        bytes
+    }
+
+    fn put_string(bytes: &mut Vec<u8>, text: &str) {
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend(text.as_bytes());
+    }
+
+    fn put_value(bytes: &mut Vec<u8>, value: &Value, typed: bool) {
+        let kind: u32 = match value {
+            Value::Int(_) => 11,
+            Value::Float(_) => 12,
+            Value::Bool(_) => 7,
+            Value::String(_) => 8,
+            Value::Array(_) => 9,
+        };
+        if typed {
+            bytes.extend(kind.to_le_bytes());
+        }
+        match value {
+            Value::Int(value) => bytes.extend(value.to_le_bytes()),
+            Value::Float(value) => bytes.extend(value.to_le_bytes()),
+            Value::Bool(value) => bytes.push((*value).into()),
+            Value::String(text) => put_string(bytes, text),
+            Value::Array(values) => {
+                let inner: u32 = match values.first() {
+                    Some(Value::Int(_)) => 11,
+                    Some(Value::Float(_)) => 12,
+                    _ => 8,
+                };
+                bytes.extend(inner.to_le_bytes());
+                bytes.extend((values.len() as u64).to_le_bytes());
+                for value in values {
+                    put_value(bytes, value, false);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn write(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    fn open(bytes: &[u8]) -> Result<Gguf, GgufError> {
+        Gguf::open(write(bytes).path())
+    }
+
+    fn entries() -> Vec<(&'static str, Value)> {
+        vec![
+            ("general.architecture", Value::String("llama".into())),
+            ("tokens", Value::Array(vec![Value::String("a".into()), Value::String("é".into())])),
+            ("n", Value::Int(7)),
+        ]
+    }
+
+    #[test]
+    fn reads_what_was_written() {
+        let gguf = open(&sample(&entries())).unwrap();
+        assert_eq!(gguf.str("general.architecture"), Some("llama"));
+        assert_eq!(gguf.require_strings("tokens").unwrap(), ["a", "é"]);
+        assert_eq!(gguf.uint("n"), Some(7));
+        assert_eq!(gguf.quantization(), "F32");
+        assert!(matches!(gguf.require_uint("absent"), Err(GgufError::MissingKey(key)) if key == "absent"));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let bytes = sample(&entries());
+        for length in 0..bytes.len() {
+            assert!(open(&bytes[..length]).is_err(), "{length} of {} bytes were accepted", bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_giant_count_allocates_nothing() {
+        let mut bytes = sample(&entries());
+        bytes[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(matches!(open(&bytes), Err(GgufError::Damaged(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn flipped_bytes_never_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+            let mut bytes = sample(&entries());
+            for (index, value) in flips {
+                let at = index.index(bytes.len());
+                bytes[at] = value;
+            }
+            let _ = open(&bytes);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A model on disk: checked, described, with its tokenizer and chat template. The weights stay where they are; a
+//! backend loads them afterwards, from files that are known to be whole.
+
+mod gguf_file;
+mod safetensors_folder;
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::gguf::GgufError;
+use crate::template::{ChatTemplate, NamedTokens, TemplateError};
+use crate::tokenizer::{Tokenizer, TokenizerError};
+
+/// Where a model's weights are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// One GGUF file.
+    Gguf(PathBuf),
+    /// A folder with `config.json`, `tokenizer.json` and safetensors files, as Hugging Face lays it out.
+    Safetensors(PathBuf),
+}
+
+/// A model that can be loaded.
+#[derive(Debug)]
+pub struct Model {
+    /// Its name in the API.
+    pub id: String,
+    /// Where its weights are.
+    pub weights: Weights,
+    /// Its architecture as its files name it: `llama` (GGUF) or `LlamaForCausalLM` (safetensors).
+    pub architecture: String,
+    /// The number format of most of its weights on disk, such as `Q4_K` or `BF16`.
+    pub quantization: String,
+    /// The longest prompt plus answer, in tokens.
+    pub context_length: usize,
+    /// Who made it, as far as its files say.
+    pub owned_by: Option<String>,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// Its chat template; a base model has none.
+    pub template: Option<ChatTemplate>,
+}
+
+/// Why a model cannot be served. Each message is one sentence for the operator.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// Nothing is at the path.
+    #[error("there is no model at `{0}`: it is neither a GGUF file nor a folder")]
+    NotFound(PathBuf),
+    /// A file of the folder is missing.
+    #[error("the folder `{folder}` is not a model: it has no {file}")]
+    MissingFile {
+        /// The model's folder.
+        folder: PathBuf,
+        /// What is missing.
+        file: &'static str,
+    },
+    /// A file could not be read.
+    #[error("`{path}` cannot be read: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("`{path}` is damaged: {detail}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The GGUF file is not usable.
+    #[error("`{path}` cannot be used: {source}")]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: GgufError,
+    },
+    /// The tokenizer is not usable.
+    #[error("the model at `{path}` cannot be served: {source}")]
+    Tokenizer {
+        /// The model.
+        path: PathBuf,
+        /// Why.
+        source: TokenizerError,
+    },
+    /// The chat template is not usable.
+    #[error("the model at `{path}` cannot be served: {source}")]
+    Template {
+        /// The model.
+        path: PathBuf,
+        /// Why.
+        source: TemplateError,
+    },
+}
+
+impl Model {
+    /// Reads and checks the model at `path`, a GGUF file or a folder. Nothing is fetched from anywhere.
+    ///
+    /// # Errors
+    /// [`ModelError`], in one sentence.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => ModelError::NotFound(path.to_owned()),
+            _ => ModelError::Io { path: path.to_owned(), source },
+        })?;
+        // Backends resolve a relative path against other folders, or take it for the name of a model on a hub.
+        let path = path.canonicalize().map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        if metadata.is_dir() { safetensors_folder::open(&path) } else { gguf_file::open(&path) }
+    }
+
+    fn compile_template(
+        path: &Path,
+        source: Option<&str>,
+        tokens: NamedTokens,
+    ) -> Result<Option<ChatTemplate>, ModelError> {
+        let template = source.map(|source| ChatTemplate::new(source, tokens)).transpose();
+        template.map_err(|source| ModelError::Template { path: path.to_owned(), source })
+    }
+}
+
+/// The last part of `path`, without `extension`.
+fn name_of(path: &Path, extension: &str) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    name.strip_suffix(extension).unwrap_or(&name).to_owned()
+}

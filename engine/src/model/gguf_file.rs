@@ -1,0 +1,112 @@
+//! A model in one GGUF file, tokenizer and chat template included.
+
+use std::path::Path;
+
+use super::{Model, ModelError, Weights, name_of};
+use crate::gguf::{Gguf, GgufError};
+use crate::template::NamedTokens;
+use crate::tokenizer::Tokenizer;
+
+pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
+    let refused = |source: GgufError| ModelError::Gguf { path: path.to_owned(), source };
+    let gguf = Gguf::open(path).map_err(refused)?;
+    let architecture = gguf.require_str("general.architecture").map_err(refused)?.to_owned();
+    let context_length = gguf.require_uint(&format!("{architecture}.context_length")).map_err(refused)?;
+    let context_length = usize::try_from(context_length)
+        .ok()
+        .filter(|&length| length > 0)
+        .ok_or_else(|| refused(GgufError::MissingKey(format!("{architecture}.context_length"))))?;
+    let tokenizer =
+        Tokenizer::from_gguf(&gguf).map_err(|source| ModelError::Tokenizer { path: path.to_owned(), source })?;
+    let named = |key: &str| {
+        let id = usize::try_from(gguf.uint(key)?).ok()?;
+        gguf.require_strings("tokenizer.ggml.tokens").ok()?.get(id).map(|token| (*token).to_owned())
+    };
+    let tokens = NamedTokens { bos: named("tokenizer.ggml.bos_token_id"), eos: named("tokenizer.ggml.eos_token_id") };
+    let template = Model::compile_template(path, gguf.str("tokenizer.chat_template"), tokens)?;
+    Ok(Model {
+        id: name_of(path, ".gguf"),
+        weights: Weights::Gguf(path.to_owned()),
+        architecture,
+        quantization: gguf.quantization().to_owned(),
+        context_length,
+        owned_by: gguf.str("general.organization").map(str::to_owned),
+        tokenizer,
+        template,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::open;
+    use crate::gguf::Value;
+    use crate::gguf::tests::{sample, write};
+
+    fn strings(texts: &[&str]) -> Value {
+        Value::Array(texts.iter().map(|&text| Value::String(text.to_owned())).collect())
+    }
+
+    fn entries() -> Vec<(&'static str, Value)> {
+        let text = |text: &str| Value::String(text.to_owned());
+        vec![
+            ("general.architecture", text("llama")),
+            ("llama.context_length", Value::Int(64)),
+            ("tokenizer.ggml.model", text("gpt2")),
+            ("tokenizer.ggml.pre", text("gpt-2")),
+            ("tokenizer.ggml.tokens", strings(&["a", "b", "Ġ", "ab", "<|im_end|>"])),
+            ("tokenizer.ggml.token_type", Value::Array([1, 1, 1, 1, 3].map(Value::Int).to_vec())),
+            ("tokenizer.ggml.merges", strings(&["a b"])),
+            ("tokenizer.ggml.bos_token_id", Value::Int(4)),
+        ]
+    }
+
+    #[test]
+    fn a_file_is_described() {
+        let file = write(&sample(&entries()));
+        let model = open(file.path()).unwrap();
+        assert_eq!((model.context_length, model.quantization.as_str()), (64, "F32"));
+        assert_eq!(model.tokenizer.encode("ab ab<|im_end|>", true).unwrap(), [3, 2, 3, 4]);
+        assert!(model.tokenizer.is_end_of_sequence(4));
+        assert!(model.template.is_none());
+    }
+
+    fn refusal(change: impl FnOnce(&mut Vec<(&'static str, Value)>)) -> String {
+        let mut entries = entries();
+        change(&mut entries);
+        open(write(&sample(&entries)).path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert!(refusal(|entries| entries.truncate(1)).contains("llama.context_length"));
+        assert!(refusal(|entries| entries[3].1 = Value::String("klingon".into())).contains("klingon"));
+        assert!(refusal(|entries| entries[2].1 = Value::String("bert".into())).contains("bert"));
+        assert!(refusal(|entries| entries[6].1 = strings(&["a z"])).contains("tokenizer"));
+        assert!(open(Path::new("Cargo.toml")).unwrap_err().to_string().contains("not a GGUF file"));
+    }
+
+    #[test]
+    fn sentence_piece_merges_follow_the_scores() {
+        let text = |text: &str| Value::String(text.to_owned());
+        let pieces = ["<unk>", "<s>", "</s>", "<0xC3>", "<0xA9>", "▁", "a", "b", "▁a", "ab", "▁ab"];
+        let scores = [0.0, 0.0, 0.0, 0.0, 0.0, -5.0, -6.0, -7.0, -1.0, -2.0, -3.0];
+        let file = write(&sample(&[
+            ("general.architecture", text("llama")),
+            ("llama.context_length", Value::Int(64)),
+            ("tokenizer.ggml.model", text("llama")),
+            ("tokenizer.ggml.tokens", strings(&pieces)),
+            ("tokenizer.ggml.scores", Value::Array(scores.map(Value::Float).to_vec())),
+            ("tokenizer.ggml.token_type", Value::Array([2, 3, 3, 6, 6, 1, 1, 1, 1, 1, 1].map(Value::Int).to_vec())),
+            ("tokenizer.ggml.unknown_token_id", Value::Int(0)),
+            ("tokenizer.ggml.bos_token_id", Value::Int(1)),
+            ("tokenizer.ggml.eos_token_id", Value::Int(2)),
+        ]));
+        let tokenizer = open(file.path()).unwrap().tokenizer;
+        assert_eq!(tokenizer.encode("ab é", true).unwrap(), [1, 10, 5, 3, 4]);
+        assert_eq!(tokenizer.text_bytes(10), b" ab");
+        assert_eq!(tokenizer.text_bytes(3), [0xC3]);
+        assert_eq!(tokenizer.text_bytes(1), b"");
+    }
+}

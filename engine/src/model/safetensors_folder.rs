@@ -1,0 +1,242 @@
+//! A model in a folder as Hugging Face lays it out: `config.json`, `tokenizer.json`, safetensors files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::Metadata;
+use serde_json::Value;
+
+use super::{Model, ModelError, Weights, name_of};
+use crate::template::NamedTokens;
+use crate::tokenizer::Tokenizer;
+
+/// Headers of real models are a few megabytes at most; the format's own limit is 100 MB.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
+    let config = read_json(folder, "config.json")?
+        .ok_or_else(|| ModelError::MissingFile { folder: folder.to_owned(), file: "`config.json`" })?;
+    let damaged = |detail: &str| ModelError::Damaged { path: folder.join("config.json"), detail: detail.to_owned() };
+    let architecture = config["architectures"][0].as_str().ok_or_else(|| damaged("it names no architecture"))?;
+    let context_length = config["max_position_embeddings"].as_u64().and_then(|length| usize::try_from(length).ok());
+    let context_length = context_length
+        .filter(|&length| length > 0)
+        .ok_or_else(|| damaged("it has no positive `max_position_embeddings`"))?;
+    let quantization = check_weights(folder)?;
+
+    let generation = read_json(folder, "generation_config.json")?.unwrap_or_default();
+    let tokenizer_config = read_json(folder, "tokenizer_config.json")?.unwrap_or_default();
+    let path = folder.join("tokenizer.json");
+    if !path.is_file() {
+        return Err(ModelError::MissingFile { folder: folder.to_owned(), file: "`tokenizer.json`" });
+    }
+    let ids: BTreeSet<u32> =
+        [&generation, &config].into_iter().flat_map(|json| token_ids(&json["eos_token_id"])).collect();
+    let tokens = NamedTokens {
+        bos: token_text(&tokenizer_config["bos_token"]),
+        eos: token_text(&tokenizer_config["eos_token"]),
+    };
+    let tokenizer = Tokenizer::from_file(&path, ids)
+        .map_err(|source| ModelError::Tokenizer { path: folder.to_owned(), source })?
+        .with_end_of_sequence(tokens.eos.as_deref());
+    let source = template_source(folder, &tokenizer_config)?;
+    let template = Model::compile_template(folder, source.as_deref(), tokens)?;
+    Ok(Model {
+        id: name_of(folder, ""),
+        weights: Weights::Safetensors(folder.to_owned()),
+        architecture: architecture.to_owned(),
+        quantization,
+        context_length,
+        owned_by: None,
+        tokenizer,
+        template,
+    })
+}
+
+fn read(path: &Path) -> Result<Option<String>, ModelError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ModelError::Io { path: path.to_owned(), source }),
+    }
+}
+
+fn read_json(folder: &Path, name: &str) -> Result<Option<Value>, ModelError> {
+    let path = folder.join(name);
+    let Some(text) = read(&path)? else { return Ok(None) };
+    let json = serde_json::from_str(&text);
+    json.map(Some).map_err(|error| ModelError::Damaged { path, detail: error.to_string() })
+}
+
+/// One id, or a list of them.
+fn token_ids(json: &Value) -> Vec<u32> {
+    let ids = json.as_array().map_or_else(|| std::slice::from_ref(json), Vec::as_slice);
+    ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect()
+}
+
+/// A token as its text, or as an object that holds it.
+fn token_text(json: &Value) -> Option<String> {
+    json.as_str().or_else(|| json["content"].as_str()).map(str::to_owned)
+}
+
+/// The template in its own file, else the one in `tokenizer_config.json` (of several, the one named `default`).
+fn template_source(folder: &Path, tokenizer_config: &Value) -> Result<Option<String>, ModelError> {
+    if let Some(source) = read(&folder.join("chat_template.jinja"))? {
+        return Ok(Some(source));
+    }
+    let in_file = read_json(folder, "chat_template.json")?.unwrap_or_default();
+    let candidates = [&in_file["chat_template"], &tokenizer_config["chat_template"]];
+    Ok(candidates.into_iter().find_map(|json| match json {
+        Value::String(source) => Some(source.clone()),
+        Value::Array(named) => {
+            let default = named.iter().find(|template| template["name"] == "default")?;
+            default["template"].as_str().map(str::to_owned)
+        }
+        _ => None,
+    }))
+}
+
+/// Checks that every weight file is there and whole. Returns the number format that holds the most weights.
+fn check_weights(folder: &Path) -> Result<String, ModelError> {
+    let mut elements_by_format: BTreeMap<String, u64> = BTreeMap::new();
+    for path in weight_files(folder)? {
+        for (format, elements) in read_header(&path)? {
+            *elements_by_format.entry(format).or_default() += elements;
+        }
+    }
+    let most = elements_by_format.into_iter().max_by_key(|&(_, elements)| elements);
+    most.map(|(format, _)| format)
+        .ok_or_else(|| ModelError::Damaged { path: folder.to_owned(), detail: "its weight files are empty".to_owned() })
+}
+
+fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let Some(index) = read_json(folder, "model.safetensors.index.json")? else {
+        let path = folder.join("model.safetensors");
+        return if path.is_file() {
+            Ok(vec![path])
+        } else {
+            Err(ModelError::MissingFile {
+                folder: folder.to_owned(),
+                file: "`model.safetensors`, nor an index of several",
+            })
+        };
+    };
+    let damaged = |detail: String| ModelError::Damaged { path: folder.join("model.safetensors.index.json"), detail };
+    let map = index["weight_map"].as_object().ok_or_else(|| damaged("it has no `weight_map`".to_owned()))?;
+    let names: Option<BTreeSet<&str>> = map.values().map(Value::as_str).collect();
+    let names = names.ok_or_else(|| damaged("`weight_map` holds something other than file names".to_owned()))?;
+    names
+        .into_iter()
+        .map(|name| {
+            // A name with a separator could lead out of the folder.
+            if name.contains(['/', '\\']) || !folder.join(name).is_file() {
+                return Err(damaged(format!("it names `{name}`, which is not in the folder")));
+            }
+            Ok(folder.join(name))
+        })
+        .collect()
+}
+
+/// The elements that each number format holds in one file, whose header must match its length.
+fn read_header(path: &Path) -> Result<Vec<(String, u64)>, ModelError> {
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let damaged = |detail: String| ModelError::Damaged { path: path.to_owned(), detail };
+    let mut file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let mut size = [0; 8];
+    file.read_exact(&mut size).map_err(|_| damaged("it is too short for a safetensors file".to_owned()))?;
+    let header = u64::from_le_bytes(size);
+    if header > MAX_HEADER_BYTES || header > length.saturating_sub(8) {
+        return Err(damaged("its header does not fit the file".to_owned()));
+    }
+    let mut bytes = vec![0; header as usize];
+    file.read_exact(&mut bytes).map_err(io)?;
+    let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let data = metadata.data_len() as u64;
+    let held = length - 8 - header;
+    if data != held {
+        return Err(damaged(format!("its tensors need {data} bytes and it holds {held}")));
+    }
+    let tensors = metadata.tensors();
+    Ok(tensors
+        .values()
+        .map(|info| (format!("{:?}", info.dtype), info.shape.iter().product::<usize>() as u64))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
+    use serde_json::json;
+
+    use super::super::Model;
+    use crate::scripted::byte_tokenizer_json;
+
+    /// A folder that passes every check, though its one tensor is no model.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let config =
+            json!({"architectures": ["MistralForCausalLM"], "max_position_embeddings": 128, "eos_token_id": [7, 8]});
+        fs::write(at("config.json"), config.to_string()).unwrap();
+        fs::write(at("tokenizer.json"), byte_tokenizer_json().to_string()).unwrap();
+        let tokens = json!({"bos_token": {"content": "<|im_start|>"}, "eos_token": "<|im_end|>",
+            "chat_template": [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "{{ bos_token }}y"}]});
+        fs::write(at("tokenizer_config.json"), tokens.to_string()).unwrap();
+        let tensor = TensorView::new(Dtype::BF16, vec![2, 2], &[0; 8]).unwrap();
+        serialize_to_file([("w", tensor)], None, &at("model.safetensors")).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_folder_is_described() {
+        let folder = folder();
+        let model = Model::open(folder.path()).unwrap();
+        assert_eq!((model.context_length, model.quantization.as_str()), (128, "BF16"));
+        assert_eq!(model.template.unwrap().render(&[], false).unwrap(), "<|im_start|>y");
+        for id in [7, 8, model.tokenizer.token_id("<|im_end|>").unwrap()] {
+            assert!(model.tokenizer.is_end_of_sequence(id));
+        }
+    }
+
+    fn refusal(change: impl FnOnce(&Path)) -> String {
+        let folder = folder();
+        change(folder.path());
+        Model::open(folder.path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert!(refusal(|folder| fs::remove_file(folder.join("config.json")).unwrap()).contains("no `config.json`"));
+        assert!(
+            refusal(|folder| fs::remove_file(folder.join("tokenizer.json")).unwrap()).contains("no `tokenizer.json`")
+        );
+        assert!(
+            refusal(|folder| fs::remove_file(folder.join("model.safetensors")).unwrap()).contains("model.safetensors")
+        );
+        assert!(refusal(|folder| fs::write(folder.join("config.json"), "{").unwrap()).contains("config.json"));
+        assert!(refusal(|folder| fs::write(folder.join("tokenizer.json"), "{}").unwrap()).contains("tokenizer"));
+        let index = r#"{"weight_map": {"w": "../../outside.safetensors"}}"#;
+        assert!(
+            refusal(|folder| fs::write(folder.join("model.safetensors.index.json"), index).unwrap())
+                .contains("outside")
+        );
+        assert!(Model::open(Path::new("nowhere")).unwrap_err().to_string().contains("no model at `nowhere`"));
+    }
+
+    #[test]
+    fn every_truncation_of_the_weights_is_an_error() {
+        let folder = folder();
+        let path = folder.path().join("model.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        for length in 0..bytes.len() {
+            fs::write(&path, &bytes[..length]).unwrap();
+            assert!(Model::open(folder.path()).is_err(), "{length} of {} bytes were accepted", bytes.len());
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! A backend that follows a script instead of a model, for tests: tokens, stalls, failures and panics on command.
+//!
+//! Its logits go through the same [`Sequence`] as a real model's, so what a test sees of sampling, stop strings and
+//! streaming is what a client would see. Its tokens are single bytes, so every accent takes two of them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::engine::{Engine, EngineError, GenerateRequest, Generation};
+use crate::model::{Model, Weights};
+use crate::sequence::{Sequence, Step};
+use crate::template::{ChatTemplate, NamedTokens};
+use crate::tokenizer::{Tokenizer, is_printable};
+
+/// One thing to do. After the last, the answer ends.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Generate this text, byte by byte.
+    Say(String),
+    /// Give these logits for one token; all others are far below.
+    Logits(Vec<(u32, f32)>),
+    /// Wait until [`ScriptedEngine::resume`], or until the request is cancelled.
+    Stall,
+    /// Report an error.
+    Fail(String),
+    /// Panic.
+    Panic,
+}
+
+type Script = Box<dyn Fn(&GenerateRequest, &str) -> Vec<Act> + Send + Sync>;
+
+/// The backend.
+pub struct ScriptedEngine {
+    model: Arc<Model>,
+    script: Arc<Script>,
+    parallelism: usize,
+    active: Arc<AtomicUsize>,
+    resumed: watch::Sender<bool>,
+}
+
+impl ScriptedEngine {
+    /// A backend that does for each request (and its prompt's text) what `script` says, `parallelism` at once.
+    pub fn new(
+        model: Arc<Model>,
+        parallelism: usize,
+        script: impl Fn(&GenerateRequest, &str) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            model,
+            script: Arc::new(Box::new(script)),
+            parallelism,
+            active: Arc::default(),
+            resumed: watch::Sender::new(false),
+        }
+    }
+
+    /// Ends every stall, also those to come.
+    pub fn resume(&self) {
+        self.resumed.send_replace(true);
+    }
+}
+
+impl std::fmt::Debug for ScriptedEngine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ScriptedEngine").finish_non_exhaustive()
+    }
+}
+
+impl Engine for ScriptedEngine {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn parallelism(&self) -> usize {
+        self.parallelism
+    }
+
+    fn active(&self) -> usize {
+        self.active.load(Ordering::SeqCst)
+    }
+
+    fn generate(&self, request: GenerateRequest) -> Generation {
+        let prompt: Vec<u8> =
+            request.prompt.iter().flat_map(|&token| self.model.tokenizer.text_bytes(token).to_vec()).collect();
+        let acts = (self.script)(&request, &String::from_utf8_lossy(&prompt));
+        let (sequence, generation) = Sequence::start(request);
+        let active = Active::new(&self.active);
+        tokio::spawn(play(acts, sequence, Arc::clone(&self.model), self.resumed.subscribe(), active));
+        generation
+    }
+}
+
+/// Counts a request while it lives, through panics too.
+struct Active(Arc<AtomicUsize>);
+
+impl Active {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn play(
+    acts: Vec<Act>,
+    mut sequence: Sequence,
+    model: Arc<Model>,
+    mut resumed: watch::Receiver<bool>,
+    _active: Active,
+) {
+    let tokenizer = &model.tokenizer;
+    let end = tokenizer.token_id(END).into_iter().map(|id| vec![(id, 0.0)]);
+    for act in acts {
+        let steps: Vec<Vec<(u32, f32)>> = match act {
+            Act::Say(text) => {
+                tokenizer.encode(&text, false).unwrap_or_default().iter().map(|&id| vec![(id, 0.0)]).collect()
+            }
+            Act::Logits(logits) => vec![logits],
+            Act::Stall => {
+                tokio::select! {
+                    _ = resumed.wait_for(|&resumed| resumed) => {}
+                    () = sequence.cancelled() => return,
+                }
+                Vec::new()
+            }
+            Act::Fail(message) => {
+                sequence.fail(EngineError::Backend(message));
+                return;
+            }
+            Act::Panic => panic!("the script says so"),
+        };
+        if run(&steps, &mut sequence, tokenizer) == Played::Out {
+            return;
+        }
+        // Lets the reader see a part of the answer before the next act.
+        tokio::task::yield_now().await;
+    }
+    run(&end.collect::<Vec<_>>(), &mut sequence, tokenizer);
+}
+
+#[derive(PartialEq)]
+enum Played {
+    On,
+    Out,
+}
+
+fn run(steps: &[Vec<(u32, f32)>], sequence: &mut Sequence, tokenizer: &Tokenizer) -> Played {
+    for step in steps {
+        let mut logits = vec![-1e9; tokenizer.vocabulary_size()];
+        for &(id, logit) in step {
+            logits[id as usize] = logit;
+        }
+        if sequence.step(&mut logits, tokenizer) == Step::Done {
+            return Played::Out;
+        }
+    }
+    Played::On
+}
+
+const START: &str = "<|im_start|>";
+const END: &str = "<|im_end|>";
+
+/// A model for the scripted backend: byte tokens, the ChatML template, and a context of `context_length` tokens.
+///
+/// # Panics
+/// Never: its parts are constants that tests load.
+#[must_use]
+pub fn byte_model(context_length: usize) -> Model {
+    let template = "{% for m in messages %}{% if m.role == 'function' %}{{ raise_exception('no functions here') }}{% endif %}\
+                    <|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
+                    {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    let template = ChatTemplate::new(template, NamedTokens::default()).expect("the template is a constant");
+    Model {
+        id: "scripted".to_owned(),
+        weights: Weights::Gguf(PathBuf::new()),
+        architecture: "scripted".to_owned(),
+        quantization: "F32".to_owned(),
+        context_length,
+        owned_by: None,
+        tokenizer: byte_tokenizer(),
+        template: Some(template),
+    }
+}
+
+/// A tokenizer whose first 256 tokens are the bytes, followed by `<|im_start|>` and `<|im_end|>`.
+///
+/// # Panics
+/// Never: its parts are constants that tests load.
+#[must_use]
+pub fn byte_tokenizer() -> Tokenizer {
+    let tokenizer = Tokenizer::from_json(&byte_tokenizer_json(), BTreeSet::from([257]));
+    tokenizer.expect("the tokenizer is a constant")
+}
+
+/// [`byte_tokenizer`] as a `tokenizer.json`.
+#[must_use]
+pub fn byte_tokenizer_json() -> Value {
+    let mut unprintable = 0x100..;
+    let chars =
+        (0..=u8::MAX).map(|byte| if is_printable(byte) { u32::from(byte) } else { unprintable.next().unwrap_or(0) });
+    let vocabulary: serde_json::Map<String, Value> =
+        chars.zip(0u32..).filter_map(|(code, id)| Some((char::from_u32(code)?.to_string(), Value::from(id)))).collect();
+    let control = |id: u32, content: &str| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+               "normalized": false, "special": true})
+    };
+    json!({
+        "version": "1.0",
+        "added_tokens": [control(256, START), control(257, END)],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+
+    use super::*;
+    use crate::{Event, FinishReason, Sampling};
+
+    fn request(max_tokens: usize, stop: &[&str]) -> GenerateRequest {
+        let stop = stop.iter().map(|&stop| stop.to_owned()).collect();
+        GenerateRequest { prompt: vec![65], sampling: Sampling::default(), stop, max_tokens }
+    }
+
+    async fn events(acts: Vec<Act>, request: GenerateRequest) -> Vec<Event> {
+        let engine = ScriptedEngine::new(Arc::new(byte_model(100)), 1, move |_, _| acts.clone());
+        let events = engine.generate(request).collect().await;
+        while engine.active() > 0 {
+            tokio::task::yield_now().await;
+        }
+        events
+    }
+
+    fn texts(events: &[Event]) -> Vec<&str> {
+        let text = |event| match event {
+            Event::Token(token) => token.text.as_str(),
+            Event::Finished { text, .. } => text,
+            Event::Failed(_) => "failed",
+        };
+        events.iter().map(text).collect()
+    }
+
+    #[tokio::test]
+    async fn characters_come_whole_and_the_end_token_is_counted() {
+        let events = events(vec![Act::Say("é".into())], request(10, &[])).await;
+        assert_eq!(texts(&events), ["", "é", ""]);
+        let end = Event::Finished { reason: FinishReason::Stop, text: String::new(), completion_tokens: 3 };
+        assert_eq!(events.last(), Some(&end));
+    }
+
+    #[tokio::test]
+    async fn a_stop_string_ends_the_answer_and_stays_hidden() {
+        let events = events(vec![Act::Say("ab##cd".into())], request(10, &["##"])).await;
+        assert_eq!(texts(&events).concat(), "ab");
+        assert!(matches!(
+            events.last(),
+            Some(Event::Finished { reason: FinishReason::Stop, completion_tokens: 4, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn the_limit_shows_what_a_stop_string_held_back() {
+        let events = events(vec![Act::Say("ab#cd".into())], request(3, &["##"])).await;
+        assert_eq!(texts(&events).concat(), "ab#");
+        assert!(matches!(
+            events.last(),
+            Some(Event::Finished { reason: FinishReason::Length, completion_tokens: 3, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn failures_and_panics_are_events() {
+        let failed = events(vec![Act::Say("a".into()), Act::Fail("broken".into())], request(10, &[])).await;
+        assert_eq!(failed.last(), Some(&Event::Failed(EngineError::Backend("broken".into()))));
+        let panicked = events(vec![Act::Panic], request(10, &[])).await;
+        assert_eq!(panicked, [Event::Failed(EngineError::Stopped)]);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_generation_frees_the_engine() {
+        let engine = ScriptedEngine::new(Arc::new(byte_model(100)), 1, |_, _| vec![Act::Stall]);
+        let generation = engine.generate(request(10, &[]));
+        assert_eq!(engine.active(), 1);
+        drop(generation);
+        while engine.active() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The tokenizer of a GGUF file, said again as a `tokenizer.json`.
+//!
+//! GGUF names a vocabulary, its merges and a pre-tokenizer; the regular expression behind that name is part of the
+//! model, and a wrong one tokenizes differently without a word. So an unknown name is an error.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+
+use super::TokenizerError;
+use crate::gguf::{self, Gguf};
+
+/// Kinds of token, as `tokenizer.ggml.token_type` numbers them.
+const CONTROL: i64 = 3;
+const USER_DEFINED: i64 = 4;
+
+/// Control tokens that end a turn but that files often do not list as end of sequence.
+const END_OF_TURN: [&str; 6] =
+    ["<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|end_of_text|>", "<end_of_turn>"];
+
+/// The `tokenizer.json` that `gguf` describes, and the ids that end an answer.
+pub(super) fn convert(gguf: &Gguf) -> Result<(Value, BTreeSet<u32>), TokenizerError> {
+    let tokens = gguf.require_strings("tokenizer.ggml.tokens")?;
+    let kinds = token_kinds(gguf, tokens.len())?;
+    let added: Vec<Value> = tokens
+        .iter()
+        .zip(&kinds)
+        .enumerate()
+        .filter(|(_, (_, kind))| matches!(**kind, CONTROL | USER_DEFINED))
+        .map(|(id, (token, &kind))| {
+            json!({
+                "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": kind == CONTROL,
+            })
+        })
+        .collect();
+    let mut json = match gguf.require_str("tokenizer.ggml.model")? {
+        "gpt2" => byte_level(gguf, &tokens)?,
+        "llama" => sentence_piece(gguf, &tokens)?,
+        other => return Err(TokenizerError::Invalid(format!("the tokenizer model `{other}` is not supported"))),
+    };
+    json["added_tokens"] = added.into();
+    let is_byte_level = json["decoder"]["type"] == "ByteLevel";
+    json["post_processor"] = bos_processor(gguf, &tokens, !is_byte_level)?;
+    Ok((json, end_of_sequence(gguf, &tokens, &kinds)))
+}
+
+fn token_kinds(gguf: &Gguf, count: usize) -> Result<Vec<i64>, TokenizerError> {
+    let Some(values) = gguf.array("tokenizer.ggml.token_type") else { return Ok(vec![1; count]) };
+    let kinds: Option<Vec<i64>> =
+        values.iter().map(|value| if let gguf::Value::Int(kind) = value { Some(*kind) } else { None }).collect();
+    kinds
+        .filter(|kinds| kinds.len() == count)
+        .ok_or_else(|| TokenizerError::Invalid("`tokenizer.ggml.token_type` does not match its tokens".to_owned()))
+}
+
+fn end_of_sequence(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> BTreeSet<u32> {
+    let named = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
+    let named = named.into_iter().filter_map(|key| u32::try_from(gguf.uint(key)?).ok());
+    let spelled = tokens.iter().zip(kinds).zip(0u32..);
+    let spelled = spelled.filter(|((token, kind), _)| **kind == CONTROL && END_OF_TURN.contains(*token));
+    named.chain(spelled.map(|(_, id)| id)).collect()
+}
+
+/// Byte-level BPE, as in GPT-2, Llama 3 and Qwen.
+fn byte_level(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError> {
+    let merges = gguf.require_strings("tokenizer.ggml.merges")?;
+    let name = gguf.str("tokenizer.ggml.pre").unwrap_or("default");
+    Ok(json!({
+        "version": "1.0",
+        "pre_tokenizer": pre_tokenizer(name)?,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
+        "model": {
+            "type": "BPE",
+            "vocab": vocabulary(tokens),
+            "merges": merges,
+            // Llama 3 and Tekken take a whole word from the vocabulary before they merge.
+            "ignore_merges": matches!(name, "llama-bpe" | "llama3" | "llama-v3" | "tekken"),
+        },
+    }))
+}
+
+fn vocabulary(tokens: &[&str]) -> Value {
+    tokens
+        .iter()
+        .zip(0u32..)
+        .map(|(token, id)| ((*token).to_owned(), Value::from(id)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// The pre-tokenizers' expressions are those of the models' own `tokenizer.json` files.
+fn pre_tokenizer(name: &str) -> Result<Value, TokenizerError> {
+    let byte_level = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": use_regex});
+    let split = |regex: &str| {
+        json!({"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false},
+            byte_level(false),
+        ]})
+    };
+    Ok(match name {
+        "default" | "gpt-2" => byte_level(true),
+        "smollm" => json!({"type": "Sequence", "pretokenizers": [
+            {"type": "Digits", "individual_digits": true},
+            byte_level(true),
+        ]}),
+        "llama-bpe" | "llama3" | "llama-v3" => split(
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ),
+        "qwen2" => split(
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ),
+        "tekken" => split(
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ),
+        other => {
+            return Err(TokenizerError::Invalid(format!(
+                "the pre-tokenizer `{other}` is not supported (known: gpt-2, smollm, llama-bpe, qwen2, tekken)"
+            )));
+        }
+    })
+}
+
+/// SentencePiece BPE, as in Llama 2 and Mistral 7B.
+fn sentence_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError> {
+    let scores = gguf.array("tokenizer.ggml.scores").filter(|scores| scores.len() == tokens.len());
+    let scores: Vec<f64> = scores
+        .and_then(|scores| {
+            scores.iter().map(|score| if let gguf::Value::Float(score) = score { Some(*score) } else { None }).collect()
+        })
+        .ok_or_else(|| TokenizerError::Invalid("`tokenizer.ggml.scores` does not match its tokens".to_owned()))?;
+    let unknown = gguf.uint("tokenizer.ggml.unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?));
+    let prefix = if gguf.bool("tokenizer.ggml.add_space_prefix").unwrap_or(true) { "first" } else { "never" };
+    Ok(json!({
+        "version": "1.0",
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": prefix, "split": false},
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+            {"type": "ByteFallback"},
+            {"type": "Fuse"},
+        ]},
+        "model": {
+            "type": "BPE",
+            "vocab": vocabulary(tokens),
+            "merges": merges_of(tokens, &scores),
+            "unk_token": unknown,
+            "fuse_unk": true,
+            "byte_fallback": true,
+        },
+    }))
+}
+
+/// The merges behind a SentencePiece vocabulary: each way to put a piece together from two others, the best-scored
+/// piece first; among ways to the same score, by the ids of the parts.
+fn merges_of(tokens: &[&str], scores: &[f64]) -> Vec<[String; 2]> {
+    let ids: HashMap<&str, usize> = tokens.iter().enumerate().map(|(id, token)| (*token, id)).collect();
+    let mut merges: Vec<(f64, usize, usize)> = Vec::new();
+    for (token, &score) in tokens.iter().zip(scores) {
+        for (at, _) in token.char_indices().skip(1) {
+            if let (Some(&left), Some(&right)) = (ids.get(&token[..at]), ids.get(&token[at..])) {
+                merges.push((score, left, right));
+            }
+        }
+    }
+    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+    merges.into_iter().map(|(_, left, right)| [tokens[left].to_owned(), tokens[right].to_owned()]).collect()
+}
+
+/// Puts the BOS token before a text, where the file asks for it (or, by `default`, where it does not say).
+fn bos_processor(gguf: &Gguf, tokens: &[&str], default: bool) -> Result<Value, TokenizerError> {
+    if !gguf.bool("tokenizer.ggml.add_bos_token").unwrap_or(default) {
+        return Ok(Value::Null);
+    }
+    let id = gguf.require_uint("tokenizer.ggml.bos_token_id")?;
+    let token = usize::try_from(id).ok().and_then(|id| tokens.get(id));
+    let token = token.ok_or_else(|| TokenizerError::Invalid("its BOS token is not in its vocabulary".to_owned()))?;
+    Ok(json!({
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": token, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {*token: {"id": token, "ids": [id], "tokens": [token]}},
+    }))
+}
