@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -25,7 +25,6 @@ pub trait Engine: Send + Sync + 'static {
 }
 
 /// What to generate, in tokens.
-#[derive(Clone, Debug)]
 pub struct GenerateRequest {
     /// The prompt, at least one token.
     pub prompt: Vec<u32>,
@@ -35,6 +34,17 @@ pub struct GenerateRequest {
     pub stop: Vec<String>,
     /// Most tokens to generate, at least 1. Prompt and answer together fit the model's context.
     pub max_tokens: usize,
+    /// Held as long as the engine works on the request, and dropped the moment it no longer does: the caller's right
+    /// to run it.
+    pub held: Option<Box<dyn Send + Sync>>,
+}
+
+impl std::fmt::Debug for GenerateRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The prompt is a user's: its length is all a log may say.
+        let mut debug = formatter.debug_struct("GenerateRequest");
+        debug.field("prompt_tokens", &self.prompt.len()).field("max_tokens", &self.max_tokens).finish_non_exhaustive()
+    }
 }
 
 /// One thing that happened to a request. The last is `Finished` or `Failed`.
@@ -100,6 +110,14 @@ pub struct Generation {
 impl Generation {
     pub(crate) fn new(events: mpsc::Receiver<Event>) -> Self {
         Self { events, ended: false }
+    }
+
+    /// The next event. After the last it waits for ever: stop there, or read it as a [`Stream`].
+    pub async fn recv(&mut self) -> Event {
+        match self.next().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -308,9 +308,10 @@ impl Reader {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::io::Write;
+    use std::path::PathBuf;
 
     use proptest::prelude::*;
+    use temp_dir::TempDir;
 
     use super::*;
 
@@ -369,14 +370,23 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn write(bytes: &[u8]) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(bytes).unwrap();
+    /// A file that is gone with this.
+    pub(crate) struct TestFile(TempDir);
+
+    impl TestFile {
+        pub(crate) fn path(&self) -> PathBuf {
+            self.0.child("model.gguf")
+        }
+    }
+
+    pub(crate) fn write(bytes: &[u8]) -> TestFile {
+        let file = TestFile(TempDir::new().unwrap());
+        std::fs::write(file.path(), bytes).unwrap();
         file
     }
 
     fn open(bytes: &[u8]) -> Result<Gguf, GgufError> {
-        Gguf::open(write(bytes).path())
+        Gguf::open(&write(bytes).path())
     }
 
     fn entries() -> Vec<(&'static str, Value)> {

@@ -232,7 +232,7 @@ mod tests {
 
     fn request(max_tokens: usize, stop: &[&str]) -> GenerateRequest {
         let stop = stop.iter().map(|&stop| stop.to_owned()).collect();
-        GenerateRequest { prompt: vec![65], sampling: Sampling::default(), stop, max_tokens }
+        GenerateRequest { prompt: vec![65], sampling: Sampling::default(), stop, max_tokens, held: None }
     }
 
     async fn events(acts: Vec<Act>, request: GenerateRequest) -> Vec<Event> {
@@ -245,11 +245,13 @@ mod tests {
     }
 
     fn texts(events: &[Event]) -> Vec<&str> {
-        let text = |event| match event {
-            Event::Token(token) => token.text.as_str(),
-            Event::Finished { text, .. } => text,
-            Event::Failed(_) => "failed",
-        };
+        fn text(event: &Event) -> &str {
+            match event {
+                Event::Token(token) => &token.text,
+                Event::Finished { text, .. } => text,
+                Event::Failed(_) => "failed",
+            }
+        }
         events.iter().map(text).collect()
     }
 

@@ -20,14 +20,21 @@ pub enum Step {
 /// The state of a request between two steps of the model.
 ///
 /// It sends the events itself. Dropped before its end, it tells the reader that the engine stopped.
-#[derive(Debug)]
 pub struct Sequence {
+    prompt: Vec<u32>,
     events: mpsc::Sender<Event>,
     sampler: Sampler,
     utf8: Utf8Assembler,
     stop: StopMatcher,
     max_tokens: usize,
     completion_tokens: usize,
+    _held: Option<Box<dyn Send + Sync>>,
+}
+
+impl std::fmt::Debug for Sequence {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Sequence").field("completion_tokens", &self.completion_tokens).finish_non_exhaustive()
+    }
 }
 
 impl Sequence {
@@ -43,8 +50,16 @@ impl Sequence {
             stop: StopMatcher::new(request.stop),
             max_tokens: request.max_tokens,
             completion_tokens: 0,
+            prompt: request.prompt,
+            _held: request.held,
         };
         (sequence, Generation::new(receiver))
+    }
+
+    /// The prompt's tokens.
+    #[must_use]
+    pub fn prompt(&self) -> &[u32] {
+        &self.prompt
     }
 
     /// Chooses the next token from `logits` (one per token id; changed in place) and sends what follows from it.

@@ -1,1 +1,116 @@
-//! Placeholder.
+//! Runs a model through mistral.rs 0.8.1: safetensors folders (in-situ quantized or not) and GGUF files.
+//!
+//! mistral.rs only computes logits here. Each request carries one [`Decoder`](decoder), called with the logits of
+//! every step, which samples, sends the events and stops the request. Everything mistral.rs would do beyond that
+//! (templates, tokenization, sampling, stop strings, a prefix cache that matches beyond the real KV cache) is off.
+
+mod decoder;
+mod load;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mistralrs::core::MistralRs;
+use mistralrs::{Constraint, NormalRequest, Request, RequestMessage, SamplingParams};
+use tokio::sync::mpsc;
+use zyron_engine::{Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
+
+use crate::decoder::Decoder;
+pub use crate::load::{Dtype, LoadError, LoadOptions};
+
+/// A model loaded by mistral.rs.
+pub struct MistralrsEngine {
+    runner: Arc<MistralRs>,
+    model: Arc<Model>,
+    active: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for MistralrsEngine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("MistralrsEngine").field("model", &self.model.id).finish_non_exhaustive()
+    }
+}
+
+impl MistralrsEngine {
+    /// Loads the weights of `model` and generates one token, so that what cannot run is known before it is served.
+    /// Takes as long as the weights are large; nothing is fetched from a hub.
+    ///
+    /// # Errors
+    /// [`LoadError`], in one sentence.
+    pub async fn load(model: Arc<Model>, options: LoadOptions) -> Result<Self, LoadError> {
+        let runner = load::load(&model, options).await?;
+        let engine = Self { runner, model, active: Arc::default() };
+        load::warm_up(&engine).await?;
+        Ok(engine)
+    }
+
+    /// mistral.rs itself, for benchmarks that compare with it.
+    #[must_use]
+    pub fn runner(&self) -> &Arc<MistralRs> {
+        &self.runner
+    }
+
+    fn send(&self, max_tokens: usize, sequence: Sequence) {
+        let prompt = sequence.prompt().to_vec();
+        let (responses, receiver) = mpsc::channel(decoder::RESPONSES);
+        let decoder = Decoder::new(sequence, Arc::clone(&self.model), receiver, &self.active);
+        let message = NormalRequest {
+            messages: RequestMessage::CompletionTokens(prompt),
+            sampling_params: SamplingParams {
+                // The decoder leaves one token to choose from; without a temperature that is a plain argmax.
+                temperature: Some(0.0),
+                max_len: Some(max_tokens),
+                ..SamplingParams::neutral()
+            },
+            response: responses,
+            return_logprobs: false,
+            // A receiver dropped on a request that does not stream panics the engine.
+            is_streaming: true,
+            id: self.runner.next_request_id(),
+            constraint: Constraint::None,
+            suffix: None,
+            tools: None,
+            tool_choice: None,
+            logits_processors: Some(vec![Arc::new(decoder)]),
+            return_raw_logits: false,
+            web_search_options: None,
+            model_id: None,
+            truncate_sequence: false,
+        };
+        let sent = match self.runner.get_sender(None) {
+            Ok(sender) => sender.try_send(Request::Normal(Box::new(message))).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = sent {
+            // The request, and the decoder in it, is dropped here: its reader is told that the engine stopped.
+            tracing::error!(%error, "mistral.rs takes no requests");
+        }
+    }
+}
+
+impl Engine for MistralrsEngine {
+    fn name(&self) -> &'static str {
+        "mistralrs"
+    }
+
+    /// One: its scheduler batches only sequences of equal length and time-slices the rest, which on a CPU makes each
+    /// request slower and none faster.
+    fn parallelism(&self) -> usize {
+        1
+    }
+
+    fn active(&self) -> usize {
+        self.active.load(Ordering::SeqCst)
+    }
+
+    fn generate(&self, request: GenerateRequest) -> Generation {
+        let max_tokens = request.max_tokens;
+        let (mut sequence, generation) = Sequence::start(request);
+        if sequence.prompt().is_empty() {
+            sequence.fail(EngineError::Backend("the prompt is empty".to_owned()));
+        } else {
+            self.send(max_tokens, sequence);
+        }
+        generation
+    }
+}

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_file_is_described() {
         let file = write(&sample(&entries()));
-        let model = open(file.path()).unwrap();
+        let model = open(&file.path()).unwrap();
         assert_eq!((model.context_length, model.quantization.as_str()), (64, "F32"));
         assert_eq!(model.tokenizer.encode("ab ab<|im_end|>", true).unwrap(), [3, 2, 3, 4]);
         assert!(model.tokenizer.is_end_of_sequence(4));
@@ -75,7 +75,7 @@ mod tests {
     fn refusal(change: impl FnOnce(&mut Vec<(&'static str, Value)>)) -> String {
         let mut entries = entries();
         change(&mut entries);
-        open(write(&sample(&entries)).path()).unwrap_err().to_string()
+        open(&write(&sample(&entries)).path()).unwrap_err().to_string()
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
             ("tokenizer.ggml.bos_token_id", Value::Int(1)),
             ("tokenizer.ggml.eos_token_id", Value::Int(2)),
         ]));
-        let tokenizer = open(file.path()).unwrap().tokenizer;
+        let tokenizer = open(&file.path()).unwrap().tokenizer;
         assert_eq!(tokenizer.encode("ab é", true).unwrap(), [1, 10, 5, 3, 4]);
         assert_eq!(tokenizer.text_bytes(10), b" ab");
         assert_eq!(tokenizer.text_bytes(3), [0xC3]);

@@ -173,13 +173,14 @@ mod tests {
 
     use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
     use serde_json::json;
+    use temp_dir::TempDir;
 
     use super::super::Model;
     use crate::scripted::byte_tokenizer_json;
 
     /// A folder that passes every check, though its one tensor is no model.
-    fn folder() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
+    fn folder() -> TempDir {
+        let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name);
         let config =
             json!({"architectures": ["MistralForCausalLM"], "max_position_embeddings": 128, "eos_token_id": [7, 8]});

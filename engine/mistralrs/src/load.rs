@@ -1,0 +1,175 @@
+//! Loads a checked model into mistral.rs, with the settings under which it does what it says.
+
+use std::any::Any;
+use std::path::Path;
+use std::sync::Arc;
+
+use mistralrs::core::{
+    AutoDeviceMapParams, DefaultSchedulerMethod, DeviceMapSetting, GGUFLoaderBuilder, GGUFSpecificConfig, IsqType,
+    Loader, MistralRs, MistralRsBuilder, ModelDType, NormalLoaderBuilder, NormalLoaderType, NormalSpecificConfig,
+    SchedulerConfig, TokenSource, parse_isq_value,
+};
+use mistralrs::{Device, best_device};
+use thiserror::Error;
+use zyron_engine::{Engine, Event, GenerateRequest, Model, Sampling, Weights};
+
+use crate::MistralrsEngine;
+
+/// GGUF architectures of which mistral.rs knows the graph.
+const GGUF_ARCHITECTURES: [&str; 8] = ["llama", "mistral3", "phi2", "phi3", "qwen2", "qwen3", "qwen3moe", "starcoder2"];
+
+/// The number format of activations, and of weights that are not quantized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dtype {
+    /// F32 on a CPU, BF16 on a GPU.
+    #[default]
+    Auto,
+    /// bfloat16.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+    /// IEEE single precision.
+    F32,
+}
+
+/// How to load a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The number format.
+    pub dtype: Dtype,
+    /// In-situ quantization of a safetensors model, such as `q4k`, `q8_0` or `fp8`.
+    pub isq: Option<String>,
+}
+
+/// Why a model cannot be loaded. Each message is one sentence for the operator.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// mistral.rs does not know the architecture.
+    #[error("the model's architecture `{0}` is not supported by the mistralrs engine")]
+    Architecture(String),
+    /// The in-situ quantization has no such format.
+    #[error("`isq = {given}` is not a quantization format: {detail}")]
+    UnknownIsq {
+        /// What was asked for.
+        given: String,
+        /// What there is.
+        detail: String,
+    },
+    /// A GGUF file cannot be quantized again.
+    #[error("`isq` quantizes a safetensors model while it loads; this GGUF file is quantized already ({0})")]
+    IsqOnGguf(String),
+    /// The CPU kernels lack the number format.
+    #[error("the mistralrs engine cannot compute in bf16 on a CPU; use dtype f32 or f16, or a GPU")]
+    Bf16OnCpu,
+    /// mistral.rs takes paths as text.
+    #[error("the model's path is not valid UTF-8")]
+    Path,
+    /// mistral.rs gave up.
+    #[error("mistral.rs cannot load the model: {0}")]
+    Failed(String),
+    /// The model loaded, but does not run.
+    #[error("the model loaded, but its first token failed: {0}")]
+    WarmUp(String),
+}
+
+/// Loads on a thread of its own: it is long, it blocks, and a panic in it is an error here.
+pub(crate) async fn load(model: &Arc<Model>, options: LoadOptions) -> Result<Arc<MistralRs>, LoadError> {
+    let model = Arc::clone(model);
+    let loading = tokio::task::spawn_blocking(move || {
+        // mistral.rs sends itself a test request where it finds a runtime of many threads, and ignores its failure;
+        // ours, in `warm_up`, does not.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| LoadError::Failed(error.to_string()))?.block_on(build(&model, &options))
+    });
+    match loading.await {
+        Ok(result) => result,
+        Err(error) => Err(LoadError::Failed(error.try_into_panic().map_or_else(|e| e.to_string(), panic_message))),
+    }
+}
+
+fn panic_message(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+}
+
+async fn build(model: &Model, options: &LoadOptions) -> Result<Arc<MistralRs>, LoadError> {
+    let failed = |error: &dyn std::fmt::Display| LoadError::Failed(error.to_string());
+    let device = best_device(false).map_err(|error| failed(&error))?;
+    let dtype = resolve_dtype(options.dtype, &device)?;
+    let isq = options.isq.as_deref().map(|given| resolve_isq(given, model, &device)).transpose()?;
+    let placement = if device.is_cpu() {
+        DeviceMapSetting::dummy()
+    } else {
+        DeviceMapSetting::Auto(AutoDeviceMapParams::default_text())
+    };
+    let loader = loader(model)?;
+    // For a GGUF file it prints the file's metadata instead of its progress.
+    let silent = matches!(model.weights, Weights::Gguf(_));
+    let pipeline = loader
+        .load_model_from_hf(None, TokenSource::None, &dtype, &device, silent, placement, isq, None)
+        .map_err(|error| LoadError::Failed(format!("{error:#}")))?;
+    let scheduler =
+        SchedulerConfig::DefaultScheduler { method: DefaultSchedulerMethod::Fixed(std::num::NonZeroUsize::MIN) };
+    let builder = MistralRsBuilder::new(pipeline, scheduler, false, None)
+        .with_no_prefix_cache(true)
+        // When an answer ends is for the decoder to say.
+        .with_disable_eos_stop(true);
+    Ok(builder.build().await)
+}
+
+fn loader(model: &Model) -> Result<Box<dyn Loader>, LoadError> {
+    let unsupported = || LoadError::Architecture(model.architecture.clone());
+    match &model.weights {
+        Weights::Gguf(path) => {
+            if !GGUF_ARCHITECTURES.contains(&model.architecture.as_str()) {
+                return Err(unsupported());
+            }
+            let folder = text(path.parent().unwrap_or(Path::new("/")))?;
+            let file = text(Path::new(path.file_name().unwrap_or_default()))?;
+            let config = GGUFSpecificConfig::default();
+            Ok(GGUFLoaderBuilder::new(None, None, folder, vec![file], config, false, None).build())
+        }
+        Weights::Safetensors(folder) => {
+            let kind = NormalLoaderType::from_causal_lm_name(&model.architecture).map_err(|_| unsupported())?;
+            let config = NormalSpecificConfig::default();
+            let builder = NormalLoaderBuilder::new(config, None, None, Some(text(folder)?), false, None);
+            builder.build(Some(kind)).map_err(|error| LoadError::Failed(format!("{error:#}")))
+        }
+    }
+}
+
+fn text(path: &Path) -> Result<String, LoadError> {
+    path.to_str().map(str::to_owned).ok_or(LoadError::Path)
+}
+
+/// Never mistral.rs's own `Auto`: it takes F16 on a CPU, and in a CUDA build runs `nvidia-smi` or panics.
+fn resolve_dtype(dtype: Dtype, device: &Device) -> Result<ModelDType, LoadError> {
+    match dtype {
+        Dtype::Auto if device.is_cpu() => Ok(ModelDType::F32),
+        Dtype::Bf16 if device.is_cpu() => Err(LoadError::Bf16OnCpu),
+        Dtype::Auto | Dtype::Bf16 => Ok(ModelDType::BF16),
+        Dtype::F16 => Ok(ModelDType::F16),
+        Dtype::F32 => Ok(ModelDType::F32),
+    }
+}
+
+fn resolve_isq(given: &str, model: &Model, device: &Device) -> Result<IsqType, LoadError> {
+    if matches!(model.weights, Weights::Gguf(_)) {
+        return Err(LoadError::IsqOnGguf(model.quantization.clone()));
+    }
+    parse_isq_value(given, Some(device)).map_err(|detail| LoadError::UnknownIsq { given: given.to_owned(), detail })
+}
+
+/// Generates one token. Kernels that lack a number format, and damaged weights, show here.
+pub(crate) async fn warm_up(engine: &MistralrsEngine) -> Result<(), LoadError> {
+    let request =
+        GenerateRequest { prompt: vec![0], sampling: Sampling::default(), stop: Vec::new(), max_tokens: 1, held: None };
+    let mut generation = engine.generate(request);
+    loop {
+        match generation.recv().await {
+            Event::Token(_) => {}
+            Event::Finished { .. } => return Ok(()),
+            Event::Failed(error) => return Err(LoadError::WarmUp(error.to_string())),
+        }
+    }
+}
