@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The HTTP server: from a request on the wire to an engine and back.
+//!
+//! The way of a request is one line, a module per stage: [`router`] → [`middleware`] → [`extract`] →
+//! [`routes`] → [`validate`] → [`admission`] → the engine → [`respond`]. It knows HTTP and OpenAI's types; tokens,
+//! text and models are `zyron-engine`'s.
+
+mod admission;
+pub mod config;
+pub mod cpu;
+mod error;
+mod extract;
+mod middleware;
+mod respond;
+mod router;
+mod routes;
+mod serve;
+mod state;
+mod validate;
+
+pub use crate::router::openapi;
+pub use crate::serve::{App, StartError};

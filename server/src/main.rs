@@ -1,1 +1,127 @@
-fn main(){}
+//! The binary `zyron`: the command line, and the order in which things start and stop.
+
+mod banner;
+mod cli;
+mod logging;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use zyron_engine::{Engine, Model};
+use zyron_server::config::{Config, EngineKind};
+use zyron_server::{App, cpu};
+
+use crate::cli::{Cli, Command, ServeArgs};
+
+fn main() -> ExitCode {
+    // Before anything else: what follows is compiled for instructions this CPU may not have.
+    if !cpu::is_supported() {
+        eprintln!("error: this CPU cannot run this build of Zyron, which needs {}", cpu::REQUIRED);
+        return ExitCode::FAILURE;
+    }
+    run()
+}
+
+#[inline(never)]
+fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => start(&args),
+        Command::Openapi => print_openapi(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_openapi() -> anyhow::Result<()> {
+    println!("{}", zyron_server::openapi().to_pretty_json()?);
+    Ok(())
+}
+
+fn start(args: &ServeArgs) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref(), &args.overrides())?;
+    logging::init(&config.log)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let result = runtime.block_on(serve(config));
+    // A model that is still loading cannot be interrupted, and nobody waits for it any more.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let path = config.model.path.clone().context("no model is given: use `--model PATH` or `model.path`")?;
+    let key = std::env::var("ZYRON_API_KEY").ok();
+    let app = App::new(config.clone(), key.as_deref())?;
+    let address = config.server.address();
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let shutdown = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let loading = async {
+        let (model, engine) = load(&config, &path).await?;
+        app.serve_model(Arc::clone(&model), engine);
+        banner::ready(address, &model.id, key.is_some());
+        std::future::pending::<anyhow::Result<()>>().await
+    };
+    tokio::select! {
+        () = app.run(listener, shutdown) => Ok(()),
+        result = loading => result,
+    }
+}
+
+async fn load(config: &Config, path: &Path) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>)> {
+    let start = Instant::now();
+    let path = path.to_owned();
+    let mut model = tokio::task::spawn_blocking(move || Model::open(&path)).await??;
+    if let Some(id) = &config.model.id {
+        model.id.clone_from(id);
+    }
+    let model = Arc::new(model);
+    banner::loading(&model);
+    let engine = load_engine(config, &model).await?;
+    banner::loaded(engine.name(), start.elapsed());
+    Ok((model, engine))
+}
+
+#[cfg(feature = "mistralrs")]
+async fn load_engine(config: &Config, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    use zyron_engine_mistralrs::{Dtype, LoadOptions, MistralrsEngine};
+    use zyron_server::config;
+
+    match config.engine.kind {
+        EngineKind::Auto | EngineKind::Mistralrs => {}
+    }
+    let dtype = match config.engine.dtype {
+        config::Dtype::Auto => Dtype::Auto,
+        config::Dtype::Bf16 => Dtype::Bf16,
+        config::Dtype::F16 => Dtype::F16,
+        config::Dtype::F32 => Dtype::F32,
+    };
+    let options = LoadOptions { dtype, isq: config.engine.isq.clone() };
+    Ok(Arc::new(MistralrsEngine::load(Arc::clone(model), options).await?))
+}
+
+#[cfg(not(feature = "mistralrs"))]
+async fn load_engine(config: &Config, _model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    match config.engine.kind {
+        EngineKind::Auto | EngineKind::Mistralrs => {
+            anyhow::bail!("this build has no engine: it lacks the feature `mistralrs`")
+        }
+    }
+}

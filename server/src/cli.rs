@@ -1,0 +1,70 @@
+//! The command line. A flag is the last word over the environment, the configuration file and the default.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use zyron_server::config::{Dtype, EngineKind};
+
+/// Serves a French finance language model behind the OpenAI API.
+#[derive(Debug, Parser)]
+#[command(name = "zyron", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Load a model and serve it
+    Serve(ServeArgs),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// A configuration file; configs/default.toml has every key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A GGUF file, or a folder with config.json, tokenizer.json and safetensors files
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// The model's name in the API [default: the name of the file or folder]
+    #[arg(long, value_name = "NAME")]
+    model_id: Option<String>,
+    /// What runs the model
+    #[arg(long)]
+    engine: Option<EngineKind>,
+    /// The number format of activations and of weights that are not quantized
+    #[arg(long)]
+    dtype: Option<Dtype>,
+    /// Quantize a safetensors model while it loads: q4k, q5k, q6k, q8_0, …
+    #[arg(long, value_name = "FORMAT")]
+    isq: Option<String>,
+    /// The address to listen on
+    #[arg(long)]
+    host: Option<std::net::IpAddr>,
+    /// The port; 0 takes any that is free
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+impl ServeArgs {
+    /// The flags given, as configuration keys and values.
+    pub(crate) fn overrides(&self) -> Vec<(&'static str, String)> {
+        let given = [
+            ("model.path", self.model.as_ref().map(|path| path.to_string_lossy().into_owned())),
+            ("model.id", self.model_id.clone()),
+            ("engine.kind", self.engine.and_then(name_of)),
+            ("engine.dtype", self.dtype.and_then(name_of)),
+            ("engine.isq", self.isq.clone()),
+            ("server.host", self.host.map(|host| host.to_string())),
+            ("server.port", self.port.map(|port| port.to_string())),
+        ];
+        given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+}
+
+fn name_of(value: impl ValueEnum) -> Option<String> {
+    value.to_possible_value().map(|value| value.get_name().to_owned())
+}

@@ -1,0 +1,241 @@
+//! The configuration: embedded default, then a file, then the environment, then flags; checked once, then immutable.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::{Environment, File, FileFormat};
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The default configuration, with every key and its meaning.
+pub const DEFAULT: &str = include_str!("../../configs/default.toml");
+
+/// Why a configuration was refused.
+#[derive(Debug, Error)]
+#[error("the configuration is wrong: {0}")]
+pub struct ConfigError(String);
+
+/// The whole configuration. `configs/default.toml` documents each key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Listening and connections.
+    pub server: ServerConfig,
+    /// Which model is served.
+    pub model: ModelConfig,
+    /// What runs it.
+    pub engine: EngineConfig,
+    /// Who may run, and who waits.
+    pub admission: AdmissionConfig,
+    /// What one request may ask for.
+    pub limits: LimitsConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+/// Listening and connections.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port; 0 takes any that is free.
+    pub port: u16,
+    /// Connections served at once.
+    pub max_connections: usize,
+    /// The longest wait for a request's headers.
+    pub header_timeout_ms: u64,
+    /// The longest wait for a request's body.
+    pub body_timeout_ms: u64,
+    /// The longest silence in a stream.
+    pub keep_alive_ms: u64,
+    /// How long requests in progress have to end after SIGTERM.
+    pub drain_timeout_ms: u64,
+}
+
+/// Which model is served.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// A GGUF file or a safetensors folder.
+    pub path: Option<PathBuf>,
+    /// Its name in the API.
+    pub id: Option<String>,
+}
+
+/// What runs the model.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Which backend.
+    pub kind: EngineKind,
+    /// The number format of activations and unquantized weights.
+    pub dtype: Dtype,
+    /// In-situ quantization.
+    pub isq: Option<String>,
+}
+
+/// A backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// The best for the model: today always mistralrs.
+    Auto,
+    /// mistral.rs.
+    Mistralrs,
+}
+
+/// A number format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Dtype {
+    /// F32 on a CPU, BF16 on a GPU.
+    Auto,
+    /// bfloat16.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+    /// IEEE single precision.
+    F32,
+}
+
+/// Who may run, and who waits.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmissionConfig {
+    /// Requests that may wait.
+    pub max_queue: usize,
+    /// The longest wait.
+    pub queue_timeout_ms: u64,
+}
+
+/// What one request may ask for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// The longest request body.
+    pub max_body_bytes: usize,
+    /// The longest conversation.
+    pub max_messages: usize,
+    /// Most tokens to generate; 0: what the context allows.
+    pub max_tokens: usize,
+    /// The longest stop string.
+    pub max_stop_bytes: usize,
+    /// The longest time from a request's admission to its end.
+    pub request_timeout_ms: u64,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// A `tracing` filter.
+    pub filter: String,
+    /// How lines are written.
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For a person.
+    Text,
+    /// For a log collector.
+    Json,
+}
+
+impl Config {
+    /// Reads the configuration. `overrides` are the flags given, as `("server.port", "9000")`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key and where it was set.
+    pub fn load(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, ConfigError> {
+        let wrong = |error: config::ConfigError| ConfigError(error.to_string());
+        let mut builder = config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
+        if let Some(path) = file {
+            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+        }
+        let environment = Environment::with_prefix("ZYRON").prefix_separator("__").separator("__").try_parsing(true);
+        builder = builder.add_source(environment);
+        for (key, value) in overrides {
+            builder = builder.set_override(*key, value.as_str()).map_err(wrong)?;
+        }
+        let config: Self = builder.build().and_then(config::Config::try_deserialize).map_err(wrong)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Rules across fields, and those that a type cannot hold.
+    fn validate(&self) -> Result<(), ConfigError> {
+        let positive = [
+            ("server.max_connections", self.server.max_connections as u64),
+            ("server.header_timeout_ms", self.server.header_timeout_ms),
+            ("server.body_timeout_ms", self.server.body_timeout_ms),
+            ("server.keep_alive_ms", self.server.keep_alive_ms),
+            ("admission.queue_timeout_ms", self.admission.queue_timeout_ms),
+            ("limits.max_body_bytes", self.limits.max_body_bytes as u64),
+            ("limits.max_messages", self.limits.max_messages as u64),
+            ("limits.max_stop_bytes", self.limits.max_stop_bytes as u64),
+            ("limits.request_timeout_ms", self.limits.request_timeout_ms),
+        ];
+        match positive.into_iter().find(|&(_, value)| value == 0) {
+            Some((key, _)) => Err(ConfigError(format!("`{key}` must be more than 0"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Where to listen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+
+    /// The longest silence in a stream.
+    #[must_use]
+    pub fn keep_alive(&self) -> Duration {
+        Duration::from_millis(self.keep_alive_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temp_dir::TempDir;
+
+    use super::*;
+
+    fn with_file(text: &str, overrides: &[(&str, String)]) -> Result<Config, String> {
+        let folder = TempDir::new().unwrap();
+        let file = folder.child("zyron.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(&file), overrides).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_default_is_complete_and_local() {
+        let config = Config::load(None, &[]).unwrap();
+        assert!(config.server.host.is_loopback());
+        assert_eq!(config.engine.kind, EngineKind::Auto);
+    }
+
+    #[test]
+    fn a_file_overrides_the_default_and_a_flag_the_file() {
+        let config = with_file("[server]\nport = 1\n[log]\nformat = \"json\"", &[]).unwrap();
+        assert_eq!((config.server.port, config.log.format), (1, LogFormat::Json));
+        let config = with_file("[server]\nport = 1", &[("server.port", "2".into())]).unwrap();
+        assert_eq!(config.server.port, 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(with_file("[server]\nprot = 1", &[]).unwrap_err().contains("prot"));
+        assert!(with_file("[server]\nport = 70000", &[]).unwrap_err().contains("server.port"));
+        assert!(with_file("[engine]\ndtype = \"f8\"", &[]).unwrap_err().contains("f8"));
+        assert!(with_file("[limits]\nmax_body_bytes = 0", &[]).unwrap_err().contains("limits.max_body_bytes"));
+        assert!(with_file("[server", &[]).is_err());
+        assert!(Config::load(Some(Path::new("/nowhere.toml")), &[]).unwrap_err().to_string().contains("nowhere"));
+    }
+}

@@ -1,0 +1,169 @@
+//! Every way a request can fail, and the one place where that becomes a status and OpenAI's error envelope.
+//!
+//! What a client must not see (engine messages, paths) is logged where it happens and is not part of these errors.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use thiserror::Error;
+use zyron_openapi::{ErrorBody, ErrorResponse};
+
+/// Why a request was not answered.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// The request is wrong.
+    #[error("{message}")]
+    InvalidRequest {
+        /// What is wrong, for a person.
+        message: String,
+        /// The field at fault.
+        param: Option<String>,
+        /// A name for programs, such as `unknown_parameter`.
+        code: Option<&'static str>,
+    },
+    /// Prompt and answer do not fit the model.
+    #[error(
+        "This model's context is {context_length} tokens, but {requested} were requested: {prompt_tokens} in the \
+         prompt and {max_tokens} for the answer. Shorten the prompt or lower the number of tokens to generate."
+    )]
+    ContextLengthExceeded {
+        /// What the model can hold.
+        context_length: usize,
+        /// The prompt and the answer together.
+        requested: usize,
+        /// The prompt's tokens.
+        prompt_tokens: usize,
+        /// The answer's tokens.
+        max_tokens: usize,
+        /// The field that holds the prompt.
+        param: &'static str,
+    },
+    /// No such model here.
+    #[error("The model `{0}` does not exist. GET /v1/models lists those that do.")]
+    ModelNotFound(String),
+    /// No such path.
+    #[error("There is nothing at this path.")]
+    NotFound,
+    /// The path exists, but not with this method.
+    #[error("This path does not allow this method.")]
+    MethodNotAllowed,
+    /// The body is not JSON by its own account.
+    #[error("The request's content-type must be application/json.")]
+    UnsupportedMediaType,
+    /// The body is too long.
+    #[error("The request's body is longer than the {0} bytes this server accepts.")]
+    PayloadTooLarge(usize),
+    /// The body did not come in time.
+    #[error("The request's body did not arrive in time.")]
+    BodyTimeout,
+    /// The key is missing or wrong.
+    #[error("A valid API key is needed: send it as `Authorization: Bearer KEY`.")]
+    Unauthorized,
+    /// Without a key, only programs on this machine are served.
+    #[error("Without an API key this server answers only to the names of this machine, such as localhost.")]
+    ForeignHost,
+    /// Too many requests wait already, or this one has waited too long.
+    #[error("The server is at its limit. Try again in {} s.", .0.as_secs_f64().ceil())]
+    Overloaded(
+        /// When to try again.
+        Duration,
+    ),
+    /// The model is not loaded yet.
+    #[error("The model is still loading. Try again shortly.")]
+    Loading,
+    /// The server is about to stop.
+    #[error("The server is shutting down.")]
+    Draining,
+    /// The answer took too long.
+    #[error("The answer was not complete within the time this server allows.")]
+    Timeout,
+    /// The engine could not complete the answer.
+    #[error("The engine failed to complete the answer. The server's log says why, under this request's id.")]
+    EngineFailed,
+    /// A fault in the server.
+    #[error("The server failed. Its log says why, under this request's id.")]
+    Internal,
+}
+
+impl ApiError {
+    /// A wrong value in the field `param`.
+    pub(crate) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::InvalidRequest { message: message.into(), param: Some(param.into()), code: Some("invalid_value") }
+    }
+
+    /// A field whose effect this server cannot give.
+    pub(crate) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::InvalidRequest { message: message.into(), param: Some(param.into()), code: Some("unsupported_parameter") }
+    }
+
+    fn parts(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+        match self {
+            Self::InvalidRequest { code, .. } => (StatusCode::BAD_REQUEST, INVALID, *code),
+            Self::ContextLengthExceeded { .. } => (StatusCode::BAD_REQUEST, INVALID, Some("context_length_exceeded")),
+            Self::ModelNotFound(_) => (StatusCode::NOT_FOUND, INVALID, Some("model_not_found")),
+            Self::NotFound => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, INVALID, Some("method_not_allowed")),
+            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID, Some("unsupported_media_type")),
+            Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("payload_too_large")),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, INVALID, Some("body_timeout")),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "authentication_error", Some("invalid_api_key")),
+            Self::ForeignHost => (StatusCode::FORBIDDEN, "permission_error", Some("foreign_host")),
+            Self::Overloaded(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded")),
+            Self::Loading => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("model_loading")),
+            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("shutting_down")),
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, SERVER, Some("timeout")),
+            Self::EngineFailed => (StatusCode::INTERNAL_SERVER_ERROR, SERVER, Some("engine_failed")),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, SERVER, Some("internal_error")),
+        }
+    }
+
+    fn param(&self) -> Option<String> {
+        match self {
+            Self::InvalidRequest { param, .. } => param.clone(),
+            Self::ContextLengthExceeded { param, .. } => Some((*param).to_owned()),
+            Self::ModelNotFound(_) => Some("model".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded(after) => Some(*after),
+            Self::Loading | Self::Draining => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+
+    /// The body that says it, also used for an error inside a stream.
+    pub(crate) fn body(&self) -> ErrorResponse {
+        let (_, kind, code) = self.parts();
+        let error = ErrorBody {
+            message: self.to_string(),
+            kind: kind.to_owned(),
+            param: self.param(),
+            code: code.map(str::to_owned),
+        };
+        ErrorResponse { error }
+    }
+}
+
+const INVALID: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, ..) = self.parts();
+        let mut response = (status, Json(self.body())).into_response();
+        if let Some(after) = self.retry_after() {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000) as u64));
+            headers.insert("retry-after-ms", HeaderValue::from(after.as_millis() as u64));
+        }
+        if matches!(self, Self::Unauthorized) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

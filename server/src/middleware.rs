@@ -1,0 +1,30 @@
+//! What happens to every request before its route and to every answer after it. From the outside in: request id, log
+//! line, panics, authorization.
+
+pub(crate) mod auth;
+mod log;
+mod request_id;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Wraps every route, and the answer for what is no route.
+pub(crate) fn apply(router: Router<AppState>, app: &AppState) -> Router<AppState> {
+    // The last added is the outermost.
+    router
+        .layer(from_fn_with_state(app.clone(), auth::authorize))
+        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::Internal.into_response() }))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(from_fn(log::log))
+        .layer(from_fn(request_id::request_id))
+}

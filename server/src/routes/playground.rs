@@ -1,0 +1,3 @@
+pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> axum::Router<S> {
+    axum::Router::new()
+}

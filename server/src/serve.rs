@@ -1,0 +1,141 @@
+//! Accepts connections, and ends them in good order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use zyron_engine::{Engine, Model};
+
+use crate::config::Config;
+use crate::middleware::auth::ApiKey;
+use crate::router::router;
+use crate::state::AppState;
+
+/// Room for a request's headers.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// After the drain's deadline: time for the error that ends each stream to be sent.
+const ABORT_GRACE: Duration = Duration::from_secs(2);
+
+/// Why the server refused to start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Anyone could use it.
+    #[error(
+        "`{0}` can be reached from other machines: set a key in the environment variable ZYRON_API_KEY, or listen on 127.0.0.1"
+    )]
+    PublicWithoutKey(SocketAddr),
+    /// A key that is no secret.
+    #[error("ZYRON_API_KEY is shorter than 16 characters: it could be guessed")]
+    WeakKey,
+}
+
+/// A server, which answers from the start and has a model as soon as it is given one.
+#[derive(Clone)]
+pub struct App(AppState);
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// A server without a model yet. `key` is what requests must carry.
+    ///
+    /// # Errors
+    /// [`StartError`] when it would be open to anyone.
+    pub fn new(config: Config, key: Option<&str>) -> Result<Self, StartError> {
+        match key {
+            None if !config.server.host.is_loopback() => {
+                return Err(StartError::PublicWithoutKey(config.server.address()));
+            }
+            Some(key) if key.chars().count() < 16 => return Err(StartError::WeakKey),
+            _ => {}
+        }
+        Ok(Self(AppState::new(config, key.map(ApiKey::new))))
+    }
+
+    /// From now on the server answers with this model.
+    pub fn serve_model(&self, model: Arc<Model>, engine: Arc<dyn Engine>) {
+        self.0.serve(model, engine);
+    }
+
+    /// Serves connections until `shutdown`, then lets requests in progress end within the configured time.
+    pub async fn run(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let connections = Connections::new(&self.0);
+        tokio::select! {
+            () = connections.accept(listener) => {}
+            () = shutdown => {}
+        }
+        self.0.drain();
+        connections.drain(&self.0).await;
+    }
+}
+
+struct Connections {
+    http: http1::Builder,
+    router: axum::Router,
+    graceful: GracefulShutdown,
+    slots: Arc<Semaphore>,
+}
+
+impl Connections {
+    fn new(app: &AppState) -> Self {
+        let config = &app.config().server;
+        let mut http = http1::Builder::new();
+        // Without a timer hyper never ends a connection whose headers do not come.
+        http.timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
+            .max_buf_size(MAX_HEADER_BYTES);
+        let slots = Arc::new(Semaphore::new(config.max_connections));
+        Self { http, router: router(app.clone()), graceful: GracefulShutdown::new(), slots }
+    }
+
+    async fn accept(&self, listener: TcpListener) {
+        loop {
+            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => self.serve(stream, slot),
+                Err(error) => pause_after(&error).await,
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, slot: tokio::sync::OwnedSemaphorePermit) {
+        // Each token is its own small write; waiting to fill a packet would only delay it.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(self.router.clone());
+        let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(slot);
+        });
+    }
+
+    async fn drain(self, app: &AppState) {
+        let timeout = Duration::from_millis(app.config().server.drain_timeout_ms);
+        tracing::info!(connections = self.graceful.count(), "draining");
+        let mut ended = std::pin::pin!(self.graceful.shutdown());
+        if tokio::time::timeout(timeout, &mut ended).await.is_err() {
+            tracing::warn!("requests were still in progress at the drain's deadline; they are ended with an error");
+            app.abort().cancel();
+            let _ = tokio::time::timeout(ABORT_GRACE, ended).await;
+        }
+    }
+}
+
+/// Out of file descriptors, say: trying again at once would only burn the CPU.
+async fn pause_after(error: &io::Error) {
+    tracing::error!(%error, "cannot accept a connection");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
