@@ -1,1 +1,194 @@
-//! Placeholder.
+//! The test language of the end-to-end tests: a server in this process on a real socket, over a scripted engine, and
+//! requests to it. Tests wait on events, never on time.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use zyron_engine::scripted::{Act, ScriptedEngine, byte_model};
+use zyron_engine::{Engine, GenerateRequest};
+use zyron_openapi::sse::{self, StreamError};
+use zyron_openapi::{ChatCompletionChunk, Completion};
+use zyron_server::App;
+use zyron_server::config::Config;
+
+/// The context of the scripted model, in tokens, which are bytes.
+pub const CONTEXT: usize = 4096;
+
+/// A server of its own for one test.
+pub struct TestServer {
+    /// Where it listens, such as `http://127.0.0.1:40000`.
+    pub base: String,
+    /// Its engine.
+    pub engine: Arc<ScriptedEngine>,
+    /// For requests to it.
+    pub client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+}
+
+/// How to start a [`TestServer`].
+pub struct Setup {
+    overrides: Vec<(&'static str, String)>,
+    key: Option<&'static str>,
+    parallelism: usize,
+    loaded: bool,
+}
+
+/// A server with the default configuration.
+#[must_use]
+pub fn setup() -> Setup {
+    Setup { overrides: Vec::new(), key: None, parallelism: 1, loaded: true }
+}
+
+impl Setup {
+    /// Sets a configuration key.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.overrides.push((key, value.to_string()));
+        self
+    }
+
+    /// Demands a key.
+    #[must_use]
+    pub fn key(mut self, key: &'static str) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Lets the engine serve several requests at once.
+    #[must_use]
+    pub fn parallelism(mut self, parallelism: usize) -> Self {
+        self.parallelism = parallelism;
+        self
+    }
+
+    /// Starts without a model.
+    #[must_use]
+    pub fn still_loading(mut self) -> Self {
+        self.loaded = false;
+        self
+    }
+
+    /// Starts a server that says `text` to every request.
+    pub async fn says(self, text: &str) -> TestServer {
+        let text = text.to_owned();
+        self.plays(move |_, _| vec![Act::Say(text.clone())]).await
+    }
+
+    /// Starts a server whose engine follows `script`, which is given each request and its prompt as text.
+    pub async fn plays(
+        self,
+        script: impl Fn(&GenerateRequest, &str) -> Vec<Act> + Send + Sync + 'static,
+    ) -> TestServer {
+        let config = Config::load(None, &self.overrides).expect("the overrides are valid");
+        let app = App::new(config, self.key).expect("the server may start");
+        let model = Arc::new(byte_model(CONTEXT));
+        let engine = Arc::new(ScriptedEngine::new(Arc::clone(&model), self.parallelism, script));
+        if self.loaded {
+            app.serve_model(model, Arc::clone(&engine) as Arc<dyn Engine>);
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let base = format!("http://{}", listener.local_addr().expect("it listens"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            app.run(listener, shutdown).await;
+        });
+        TestServer { base, engine, client: Client::new(), stop: Some(stop), running }
+    }
+}
+
+impl TestServer {
+    /// A GET request.
+    #[must_use]
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base))
+    }
+
+    /// A POST request with a JSON body.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.base)).json(body)
+    }
+
+    /// Sends a chat completion request.
+    pub async fn chat(&self, body: &Value) -> Response {
+        self.post("/v1/chat/completions", body).send().await.expect("the server answers")
+    }
+
+    /// Sends a completion request.
+    pub async fn complete(&self, body: &Value) -> Response {
+        self.post("/v1/completions", body).send().await.expect("the server answers")
+    }
+
+    /// Waits until the engine works on `count` requests.
+    pub async fn until_active(&self, count: usize) {
+        while self.engine.active() != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Tells the server to stop, as SIGTERM does. Returns what resolves once it has.
+    pub fn shut_down(&mut self) -> &mut JoinHandle<()> {
+        self.stop.take().expect("it is stopped once").send(()).expect("it runs");
+        &mut self.running
+    }
+}
+
+/// A chat completion request that says `content`, with the fields of `more`.
+#[must_use]
+pub fn chat(content: &str, more: Value) -> Value {
+    merge(json!({"model": "scripted", "messages": [{"role": "user", "content": content}]}), more)
+}
+
+/// A completion request for `prompt`, with the fields of `more`.
+#[must_use]
+pub fn completion(prompt: &str, more: Value) -> Value {
+    merge(json!({"model": "scripted", "prompt": prompt}), more)
+}
+
+fn merge(mut body: Value, more: Value) -> Value {
+    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
+    }
+    body
+}
+
+/// The chunks of a streamed chat completion, up to `[DONE]` or an error.
+pub async fn chat_chunks(response: Response) -> Vec<Result<ChatCompletionChunk, StreamError>> {
+    sse::decode(response.bytes_stream()).collect().await
+}
+
+/// The chunks of a streamed completion, up to `[DONE]` or an error.
+pub async fn completion_chunks(response: Response) -> Vec<Result<Completion, StreamError>> {
+    sse::decode(response.bytes_stream()).collect().await
+}
+
+/// The texts of a streamed chat completion, which must end well.
+pub async fn chat_texts(response: Response) -> Vec<String> {
+    let chunks = chat_chunks(response).await;
+    let texts =
+        chunks.into_iter().filter_map(|chunk| chunk.expect("the stream ends well").choices.pop()?.delta.content);
+    texts.filter(|text| !text.is_empty()).collect()
+}
+
+/// Checks that a response is an error in OpenAI's envelope and returns its `error`.
+pub async fn error(response: Response, status: u16) -> Value {
+    let actual = response.status().as_u16();
+    assert!(response.headers().contains_key("x-request-id"), "an error without a request id");
+    let body: Value = response.json().await.expect("an error has a JSON body");
+    assert_eq!(actual, status, "{body}");
+    let error = &body["error"];
+    let mut fields: Vec<&str> = error.as_object().expect("the envelope").keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["code", "message", "param", "type"]);
+    assert!(error["message"].is_string() && error["type"].is_string());
+    error.clone()
+}

@@ -1,0 +1,15 @@
+//! End-to-end tests. Those over the scripted engine need nothing; those over the real checkpoint need
+//! `ZYRON_BIN` and `ZYRON_TEST_MODEL`, which `cargo xtask test` sets.
+
+mod admission;
+mod auth;
+mod binary;
+mod chat_completions;
+mod completions;
+mod connections;
+mod errors;
+mod failures;
+mod health;
+mod models;
+mod real_model;
+mod safetensors;

@@ -1,0 +1,32 @@
+use serde_json::{Value, json};
+use zyron_e2e::{CONTEXT, error, setup};
+
+#[tokio::test]
+async fn the_model_is_listed_and_described() {
+    let server = setup().says("ok").await;
+    let list: Value = server.get("/v1/models").send().await.unwrap().json().await.unwrap();
+    assert_eq!(list["object"], "list");
+    let model: Value = server.get("/v1/models/scripted").send().await.unwrap().json().await.unwrap();
+    assert_eq!(list["data"], json!([model]));
+    assert_eq!((&model["object"], &model["context_length"]), (&json!("model"), &json!(CONTEXT)));
+    let unknown = error(server.get("/v1/models/gpt-4o").send().await.unwrap(), 404).await;
+    assert_eq!(unknown["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn the_document_lists_every_route() {
+    let server = setup().says("ok").await;
+    let document: Value = server.get("/openapi.json").send().await.unwrap().json().await.unwrap();
+    let mut paths: Vec<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    paths.sort_unstable();
+    let expected = [
+        "/health/live",
+        "/health/ready",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/models",
+        "/v1/models/{model}",
+    ];
+    assert_eq!(paths, expected);
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+}
