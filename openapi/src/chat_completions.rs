@@ -390,8 +390,9 @@ mod tests {
             serde_json::from_str(r#"{"role":"user","content":[{"type":"text","text":"é"}]}"#).unwrap();
         let Some(MessageContent::Parts(parts)) = message.content else { panic!("parts expected") };
         assert_eq!(parts[0].text.as_deref(), Some("é"));
-        let error =
-            serde_json::from_str::<ChatCompletionMessageParam>(r#"{"role":"user","content":1}"#).unwrap_err().to_string();
+        let error = serde_json::from_str::<ChatCompletionMessageParam>(r#"{"role":"user","content":1}"#)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("a string or an array of content parts"), "{error}");
     }
 

@@ -67,10 +67,7 @@ mod tests {
     #[test]
     fn reads_a_string_and_a_list() {
         assert_eq!(serde_json::from_str::<OneOrMany>(r#""a""#).unwrap(), OneOrMany(vec!["a".into()]));
-        assert_eq!(
-            serde_json::from_str::<OneOrMany>(r#"["a","b"]"#).unwrap(),
-            OneOrMany(vec!["a".into(), "b".into()])
-        );
+        assert_eq!(serde_json::from_str::<OneOrMany>(r#"["a","b"]"#).unwrap(), OneOrMany(vec!["a".into(), "b".into()]));
     }
 
     #[test]

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The playground: a page on which an analyst talks to the model.
+//!
+//! [`view`] draws what [`conversation`] holds; [`api`] talks to the server; [`french`] is every word about numbers and
+//! errors. It uses the public API and nothing else, so whatever the page can do, a client of the API can.
+
+mod api;
+mod conversation;
+mod french;
+mod view;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Puts the page into the document.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+    view::mount();
+}

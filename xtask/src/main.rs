@@ -1,1 +1,95 @@
-fn main(){}
+//! The development commands of Zyron: `cargo xtask help`.
+//!
+//! One file per command, then one per thing that commands need. Nothing here is part of the product, and nothing of
+//! the product is linked here: this crate is the first to be compiled on a new machine, so it stays small.
+
+// The commands.
+mod check_aarch64;
+mod openapi;
+mod serve;
+mod setup;
+mod test;
+
+// What they are made of.
+mod apt;
+mod checkpoint;
+mod node;
+mod process;
+mod python;
+mod running_server;
+mod rust_target;
+mod steps;
+mod web;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use workspace::Workspace;
+
+/// The development commands of Zyron.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Builds everything and serves the small model at http://127.0.0.1:8080.
+    Serve {
+        /// Passed on to `zyron serve`, such as `--port 9000` or `--model PATH`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS OF ZYRON SERVE")]
+        args: Vec<OsString>,
+    },
+    /// Installs what the tests need and runs all of them.
+    Test {
+        /// Leaves out the documentation, the lints for wasm, the licences and the browser.
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Builds the page alone, for the server to embed.
+    Page,
+    /// Writes openapi/openapi.json from what the server says of itself.
+    Openapi,
+    /// Checks that the server compiles for 64-bit ARM.
+    CheckAarch64,
+    /// Installs what the other commands need, and does nothing else.
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let workspace = Workspace::find();
+    let outcome = match Command::parse() {
+        Command::Serve { args } => serve::run(&workspace, &args),
+        Command::Test { fast } => test::run(&workspace, fast),
+        Command::Page => setup::for_building(&workspace).and_then(|()| web::build(&workspace)),
+        Command::Openapi => openapi::run(&workspace),
+        Command::CheckAarch64 => check_aarch64::run(&workspace),
+        Command::Setup => setup::run(&workspace),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // What failed, then why: a person has no use for the backtrace that anyhow would add.
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(line: &[&str]) -> Vec<OsString> {
+        match Command::try_parse_from([&["cargo xtask", "serve"], line].concat()).unwrap() {
+            Command::Serve { args } => args,
+            _ => panic!("`serve` expected"),
+        }
+    }
+
+    #[test]
+    fn what_follows_serve_is_the_servers() {
+        assert_eq!(served(&[]), [""; 0]);
+        assert_eq!(served(&["--port", "9000"]), ["--port", "9000"]);
+        assert_eq!(served(&["--", "--port", "9000"]), ["--port", "9000"]);
+    }
+}

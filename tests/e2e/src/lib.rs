@@ -107,13 +107,11 @@ impl Setup {
 
 impl TestServer {
     /// A GET request.
-    #[must_use]
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.base))
     }
 
     /// A POST request with a JSON body.
-    #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.base)).json(body)
     }

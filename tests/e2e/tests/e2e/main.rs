@@ -1,6 +1,8 @@
 //! End-to-end tests. Those over the scripted engine need nothing; those over the real checkpoint need
 //! `ZYRON_BIN` and `ZYRON_TEST_MODEL`, which `cargo xtask test` sets.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod admission;
 mod auth;
 mod binary;

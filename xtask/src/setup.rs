@@ -1,0 +1,45 @@
+//! `cargo xtask setup`, and the part of it that each other command asks for. What is there is not installed again.
+
+use std::env::consts::ARCH;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+use crate::{apt, checkpoint, node, python, rust_target};
+
+/// Everything that any command installs.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    for_tests(workspace, false)?;
+    println!("Everything is installed: `cargo xtask serve`, `cargo xtask test`.");
+    Ok(())
+}
+
+/// What building the server and its page takes.
+pub(crate) fn for_building(workspace: &Workspace) -> Result<()> {
+    apt::ensure(workspace, &[apt::COMPILER])?;
+    rust_target::ensure(workspace, rust_target::WASM)
+}
+
+/// What getting the checkpoint takes, besides.
+pub(crate) fn for_serving(workspace: &Workspace) -> Result<()> {
+    apt::ensure(workspace, &[apt::COMPILER, apt::PYTHON])?;
+    for_building(workspace)?;
+    checkpoint::ensure(workspace).map(drop)
+}
+
+/// What the tests take, besides.
+pub(crate) fn for_tests(workspace: &Workspace, fast: bool) -> Result<()> {
+    let mut needs = vec![apt::COMPILER, apt::PYTHON];
+    if ARCH == "x86_64" {
+        needs.push(apt::QEMU);
+    }
+    if !fast {
+        needs.push(apt::CHROMIUM);
+    }
+    apt::ensure(workspace, &needs)?;
+    for_serving(workspace)?;
+    let _lock = workspace.lock_cache()?;
+    python::ensure_packages(workspace)?;
+    node::ensure_packages(workspace, "tests/sdk/javascript")?;
+    if fast { Ok(()) } else { node::ensure_packages(workspace, "tests/browser") }
+}

