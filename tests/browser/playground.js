@@ -1,0 +1,69 @@
+// A browser with the playground open, and what the tests do in it.
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+
+import { chromium } from "playwright-core";
+
+export const url = process.env.ZYRON_BASE_URL;
+assert(url, "ZYRON_BASE_URL is not set; `cargo xtask test` starts a server and sets it");
+
+// Debian's browser, told to talk to nobody but the page it shows.
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+export const close = () => browser.close();
+
+/// Opens the playground in a profile of its own and waits for the model. What the page logs as an error, and what the
+/// policy blocks, is collected in `problems`.
+export async function open() {
+  const context = await browser.newContext({ locale: "fr-FR", viewport: { width: 1000, height: 800 } });
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  page.on("pageerror", (error) => problems.push(String(error)));
+  await page.goto(url);
+  const at = (name) => page.getByTestId(name);
+  await at("model").filter({ hasText: "contexte" }).waitFor();
+  return { page, context, problems, at };
+}
+
+/// Makes the answers short and the same each time, which the page leaves to the model.
+export const limit = (page, options) =>
+  page.route("**/v1/chat/completions", (route) =>
+    route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), temperature: 0, ...options }) }),
+  );
+
+/// Sends a question as an analyst would.
+export async function ask({ at }, question) {
+  await at("input").fill(question);
+  await at("input").press("Enter");
+}
+
+/// Waits until `read` gives something true, and returns it.
+export async function until(read, seconds = 60) {
+  const deadline = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await read();
+    if (value) return value;
+    assert(Date.now() < deadline, `still not so after ${seconds} s: ${read}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/// Keeps a picture for whoever wants to look, where ZYRON_SCREENSHOTS names a folder.
+export async function screenshot(page, name) {
+  const folder = process.env.ZYRON_SCREENSHOTS;
+  if (!folder) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: `${folder}/${name}.png` });
+}
