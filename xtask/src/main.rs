@@ -4,6 +4,7 @@
 //! the product is linked here: this crate is the first to be compiled on a new machine, so it stays small.
 
 // The commands.
+mod bench;
 mod check_aarch64;
 mod openapi;
 mod serve;
@@ -41,7 +42,7 @@ enum Command {
     },
     /// Installs what the tests need and runs all of them.
     Test {
-        /// Leaves out the documentation, the lints for wasm, the licences and the browser.
+        /// Leaves out the documentation, the lints for wasm, the licences, the benchmark and the browser.
         #[arg(long)]
         fast: bool,
     },
@@ -49,6 +50,12 @@ enum Command {
     Page,
     /// Writes openapi/openapi.json from what the server says of itself.
     Openapi,
+    /// Measures what Zyron adds to mistral.rs.
+    Bench {
+        /// Passed on to the benchmark, such as `--rounds 40`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS OF THE BENCHMARK")]
+        args: Vec<OsString>,
+    },
     /// Checks that the server compiles for 64-bit ARM.
     CheckAarch64,
     /// Installs what the other commands need, and does nothing else.
@@ -62,6 +69,7 @@ fn main() -> ExitCode {
         Command::Test { fast } => test::run(&workspace, fast),
         Command::Page => setup::for_building(&workspace).and_then(|()| web::build(&workspace)),
         Command::Openapi => openapi::run(&workspace),
+        Command::Bench { args } => bench::run(&workspace, &args),
         Command::CheckAarch64 => check_aarch64::run(&workspace),
         Command::Setup => setup::run(&workspace),
     };

@@ -8,7 +8,7 @@ use crate::process::run as run_program;
 use crate::running_server::RunningServer;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{checkpoint, node, openapi, python, rust_target, serve, setup, web};
+use crate::{bench, checkpoint, node, openapi, python, rust_target, serve, setup, web};
 
 /// The crates that are built for the server. Xtask and the page would change the features of what they share with
 /// these, and so have most of it compiled twice; they are checked apart.
@@ -40,6 +40,9 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
     steps.step("server", || serve::build_server(workspace))?;
     steps.step("OpenAPI document", || openapi::check(workspace))?;
     steps.step("Rust tests", || run_program(&mut rust_tests(workspace)?))?;
+    if !fast {
+        steps.step("benchmark", || bench::try_out(workspace))?;
+    }
     steps.step("tests of xtask", || run_program(workspace.cargo(["test", "--release"]).args(XTASK)))
 }
 
