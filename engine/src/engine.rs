@@ -1,13 +1,15 @@
 //! The boundary between the server and whoever runs the model: a request of tokens in, a stream of events out.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures::{Stream, StreamExt};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use crate::Sampling;
+use crate::{Constraint, Sampling, TokenLogprobs};
 
 /// A backend that runs a model.
 pub trait Engine: Send + Sync + 'static {
@@ -24,19 +26,68 @@ pub trait Engine: Send + Sync + 'static {
     fn generate(&self, request: GenerateRequest) -> Generation;
 }
 
+/// Counts a request of [`Engine::active`] while it lives, through panics too.
+#[derive(Debug)]
+pub struct Active(Arc<AtomicUsize>);
+
+impl Active {
+    /// One more.
+    #[must_use]
+    pub fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// What to generate, in tokens.
 pub struct GenerateRequest {
     /// The prompt, at least one token.
     pub prompt: Vec<u32>,
     /// How the next token is chosen.
     pub sampling: Sampling,
+    /// What the answer must look like, if anything.
+    pub constraint: Option<Constraint>,
     /// Strings that end the answer and are not part of it; none is empty.
     pub stop: Vec<String>,
-    /// Most tokens to generate, at least 1. Prompt and answer together fit the model's context.
+    /// Text of the answer from which on stop strings no longer count, such as the beginning of a tool call, which they
+    /// would cut in the middle.
+    pub stop_until: Option<&'static str>,
+    /// Control tokens whose spelling is part of the answer's text, such as those that mark a tool call.
+    pub shown_control: Vec<u32>,
+    /// Whether to report the log-probability of each generated token, and how many alternatives.
+    pub logprobs: Option<usize>,
+    /// Whether to report the log-probability of each prompt token, and how many alternatives.
+    pub prompt_logprobs: Option<usize>,
+    /// Most tokens to generate. Prompt and answer together fit the model's context. 0 only reads the prompt.
     pub max_tokens: usize,
     /// Held as long as the engine works on the request, and dropped the moment it no longer does: the caller's right
     /// to run it.
     pub held: Option<Box<dyn Send + Sync>>,
+}
+
+impl GenerateRequest {
+    /// A greedy request for `max_tokens` tokens after `prompt`, without any of the options.
+    #[must_use]
+    pub fn new(prompt: Vec<u32>, max_tokens: usize) -> Self {
+        Self {
+            prompt,
+            sampling: Sampling::default(),
+            constraint: None,
+            stop: Vec::new(),
+            stop_until: None,
+            shown_control: Vec::new(),
+            logprobs: None,
+            prompt_logprobs: None,
+            max_tokens,
+            held: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for GenerateRequest {
@@ -50,6 +101,9 @@ impl std::fmt::Debug for GenerateRequest {
 /// One thing that happened to a request. The last is `Finished` or `Failed`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// The prompt was read: an entry for each of its tokens but the first, which nothing precedes. Comes first, and
+    /// only where it was asked for.
+    Prompt(Vec<TokenLogprobs>),
     /// A token was generated.
     Token(Token),
     /// The answer is complete.
@@ -58,6 +112,10 @@ pub enum Event {
         reason: FinishReason,
         /// Text held back until now because a stop string could have begun in it.
         text: String,
+        /// The entries of the tokens whose text was held back, where they were asked for.
+        logprobs: Vec<TokenLogprobs>,
+        /// The entry of the end-of-sequence token, where one ended the answer and entries were asked for.
+        end: Option<TokenLogprobs>,
         /// Tokens generated, the end-of-sequence token included.
         completion_tokens: usize,
     },
@@ -66,19 +124,22 @@ pub enum Event {
 }
 
 /// A generated token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Token {
     /// Its id.
     pub id: u32,
     /// The text that became certain with it: whole characters, no part of a stop string. Often empty, where a
     /// character takes several tokens.
     pub text: String,
+    /// The entries of the tokens whose text is certain by now, where they were asked for: they never run ahead of
+    /// the text.
+    pub logprobs: Vec<TokenLogprobs>,
 }
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model ended it, or a stop string was met.
+    /// The model ended it, a stop string was met, or the constraint allows nothing more.
     Stop,
     /// `max_tokens` was reached.
     Length,
@@ -90,6 +151,9 @@ pub enum EngineError {
     /// The backend reported an error for this request.
     #[error("the engine failed: {0}")]
     Backend(String),
+    /// The request's constraint cannot be followed further: it needs more work than is allowed.
+    #[error("the constraint cannot be followed: {0}")]
+    Constraint(String),
     /// The model gave logits from which no token can be chosen.
     #[error("the model gave no finite logit")]
     NoFiniteLogit,
@@ -132,7 +196,7 @@ impl Stream for Generation {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(event) => event.unwrap_or(Event::Failed(EngineError::Stopped)),
         };
-        self.ended = !matches!(event, Event::Token(_));
+        self.ended = matches!(event, Event::Finished { .. } | Event::Failed(_));
         Poll::Ready(Some(event))
     }
 }

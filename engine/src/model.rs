@@ -38,11 +38,13 @@ pub struct Model {
     pub owned_by: Option<String>,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// Its control tokens that have a name.
+    pub tokens: NamedTokens,
     /// Its chat template; a base model has none.
     pub template: Option<ChatTemplate>,
 }
 
-/// Why a model cannot be served. Each message is one sentence for the operator.
+/// Why a model cannot be served. Each message is one sentence for the operator, and whole: no source adds to it.
 #[derive(Debug, Error)]
 pub enum ModelError {
     /// Nothing is at the path.
@@ -57,12 +59,12 @@ pub enum ModelError {
         file: &'static str,
     },
     /// A file could not be read.
-    #[error("`{path}` cannot be read: {source}")]
+    #[error("`{path}` cannot be read: {reason}")]
     Io {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A file is not what it should be.
     #[error("`{path}` is damaged: {detail}")]
@@ -73,28 +75,28 @@ pub enum ModelError {
         detail: String,
     },
     /// The GGUF file is not usable.
-    #[error("`{path}` cannot be used: {source}")]
+    #[error("`{path}` cannot be used: {reason}")]
     Gguf {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: GgufError,
+        reason: GgufError,
     },
     /// The tokenizer is not usable.
-    #[error("the model at `{path}` cannot be served: {source}")]
+    #[error("the model at `{path}` cannot be served: {reason}")]
     Tokenizer {
         /// The model.
         path: PathBuf,
         /// Why.
-        source: TokenizerError,
+        reason: TokenizerError,
     },
     /// The chat template is not usable.
-    #[error("the model at `{path}` cannot be served: {source}")]
+    #[error("the model at `{path}` cannot be served: {reason}")]
     Template {
         /// The model.
         path: PathBuf,
         /// Why.
-        source: TemplateError,
+        reason: TemplateError,
     },
 }
 
@@ -104,12 +106,12 @@ impl Model {
     /// # Errors
     /// [`ModelError`], in one sentence.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+        let metadata = std::fs::metadata(path).map_err(|reason| match reason.kind() {
             std::io::ErrorKind::NotFound => ModelError::NotFound(path.to_owned()),
-            _ => ModelError::Io { path: path.to_owned(), source },
+            _ => ModelError::Io { path: path.to_owned(), reason },
         })?;
         // Backends resolve a relative path against other folders, or take it for the name of a model on a hub.
-        let path = path.canonicalize().map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        let path = path.canonicalize().map_err(|reason| ModelError::Io { path: path.to_owned(), reason })?;
         if metadata.is_dir() { safetensors_folder::open(&path) } else { gguf_file::open(&path) }
     }
 
@@ -119,7 +121,7 @@ impl Model {
         tokens: NamedTokens,
     ) -> Result<Option<ChatTemplate>, ModelError> {
         let template = source.map(|source| ChatTemplate::new(source, tokens)).transpose();
-        template.map_err(|source| ModelError::Template { path: path.to_owned(), source })
+        template.map_err(|reason| ModelError::Template { path: path.to_owned(), reason })
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::engine::{Engine, EngineError, GenerateRequest, Generation};
+use crate::engine::{Active, Engine, EngineError, GenerateRequest, Generation};
 use crate::model::{Model, Weights};
 use crate::sequence::{Sequence, Step};
 use crate::template::{ChatTemplate, NamedTokens};
@@ -95,22 +95,6 @@ impl Engine for ScriptedEngine {
     }
 }
 
-/// Counts a request while it lives, through panics too.
-struct Active(Arc<AtomicUsize>);
-
-impl Active {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 async fn play(
     acts: Vec<Act>,
     mut sequence: Sequence,
@@ -119,12 +103,21 @@ async fn play(
     _active: Active,
 ) {
     let tokenizer = &model.tokenizer;
+    if sequence.wants_prompt_logits() {
+        let row = prompt_logits(tokenizer.vocabulary_size());
+        if let Err(error) = sequence.score_prompt(std::iter::repeat_with(|| Ok(&row))) {
+            sequence.fail(error);
+            return;
+        }
+    }
+    if sequence.only_reads() {
+        sequence.end();
+        return;
+    }
     let end = tokenizer.token_id(END).into_iter().map(|id| vec![(id, 0.0)]);
     for act in acts {
         let steps: Vec<Vec<(u32, f32)>> = match act {
-            Act::Say(text) => {
-                tokenizer.encode(&text, false).unwrap_or_default().iter().map(|&id| vec![(id, 0.0)]).collect()
-            }
+            Act::Say(text) => text.bytes().map(|byte| vec![(u32::from(byte), 0.0)]).collect(),
             Act::Logits(logits) => vec![logits],
             Act::Stall => {
                 tokio::select! {
@@ -148,6 +141,11 @@ async fn play(
     run(&end.collect::<Vec<_>>(), &mut sequence, tokenizer);
 }
 
+/// The logits at each position of a prompt: the greater the byte, the likelier.
+fn prompt_logits(vocabulary: usize) -> Vec<f32> {
+    (0..vocabulary).map(|id| id as f32 / vocabulary as f32).collect()
+}
+
 #[derive(PartialEq)]
 enum Played {
     On,
@@ -167,6 +165,17 @@ fn run(steps: &[Vec<(u32, f32)>], sequence: &mut Sequence, tokenizer: &Tokenizer
     Played::On
 }
 
+/// ChatML, with tools in the form of Hermes.
+const TEMPLATE: &str = "\
+{% if tools %}<|im_start|>tools\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<|im_end|>\n{% endif %}\
+{% for m in messages %}\
+{% if m.content == 'refuse me' %}{{ raise_exception('not that') }}{% endif %}\
+<|im_start|>{{ m.role }}\n{{ m.content or '' }}\
+{% for call in m.tool_calls or [] %}\n<tool_call>\n\
+{\"name\": \"{{ call.function.name }}\", \"arguments\": {{ call.function.arguments | tojson }}}\n</tool_call>{% endfor %}\
+<|im_end|>\n{% endfor %}\
+{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
 const START: &str = "<|im_start|>";
 const END: &str = "<|im_end|>";
 
@@ -176,10 +185,8 @@ const END: &str = "<|im_end|>";
 /// Never: its parts are constants that tests load.
 #[must_use]
 pub fn byte_model(context_length: usize) -> Model {
-    let template = "{% for m in messages %}{% if m.role == 'function' %}{{ raise_exception('no functions here') }}{% endif %}\
-                    <|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
-                    {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-    let template = ChatTemplate::new(template, NamedTokens::default()).expect("the template is a constant");
+    let tokens = NamedTokens { bos: None, eos: Some(END.to_owned()) };
+    let template = ChatTemplate::new(TEMPLATE, tokens.clone()).expect("the template is a constant");
     Model {
         id: "scripted".to_owned(),
         weights: Weights::Gguf(PathBuf::new()),
@@ -188,6 +195,7 @@ pub fn byte_model(context_length: usize) -> Model {
         context_length,
         owned_by: None,
         tokenizer: byte_tokenizer(),
+        tokens,
         template: Some(template),
     }
 }
@@ -228,11 +236,11 @@ mod tests {
     use futures::StreamExt;
 
     use super::*;
-    use crate::{Event, FinishReason, Sampling};
+    use crate::{Event, FinishReason};
 
     fn request(max_tokens: usize, stop: &[&str]) -> GenerateRequest {
         let stop = stop.iter().map(|&stop| stop.to_owned()).collect();
-        GenerateRequest { prompt: vec![65], sampling: Sampling::default(), stop, max_tokens, held: None }
+        GenerateRequest { stop, ..GenerateRequest::new(vec![65], max_tokens) }
     }
 
     async fn events(acts: Vec<Act>, request: GenerateRequest) -> Vec<Event> {
@@ -247,6 +255,7 @@ mod tests {
     fn texts(events: &[Event]) -> Vec<&str> {
         fn text(event: &Event) -> &str {
             match event {
+                Event::Prompt(_) => "",
                 Event::Token(token) => &token.text,
                 Event::Finished { text, .. } => text,
                 Event::Failed(_) => "failed",
@@ -259,7 +268,13 @@ mod tests {
     async fn characters_come_whole_and_the_end_token_is_counted() {
         let events = events(vec![Act::Say("é".into())], request(10, &[])).await;
         assert_eq!(texts(&events), ["", "é", ""]);
-        let end = Event::Finished { reason: FinishReason::Stop, text: String::new(), completion_tokens: 3 };
+        let end = Event::Finished {
+            reason: FinishReason::Stop,
+            text: String::new(),
+            logprobs: Vec::new(),
+            end: None,
+            completion_tokens: 3,
+        };
         assert_eq!(events.last(), Some(&end));
     }
 

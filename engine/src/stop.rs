@@ -4,16 +4,18 @@
 #[derive(Clone, Debug)]
 pub struct StopMatcher {
     stop: Vec<String>,
+    /// Text from which on stop strings no longer count.
+    until: Option<&'static str>,
     /// Text not shown yet: the longest end of the answer with which a stop string begins.
     held: String,
 }
 
 impl StopMatcher {
-    /// Watches for `stop`, of which none may be empty.
+    /// Watches for `stop`, of which none may be empty, until the answer holds the text `until`.
     #[must_use]
-    pub fn new(stop: Vec<String>) -> Self {
+    pub fn new(stop: Vec<String>, until: Option<&'static str>) -> Self {
         debug_assert!(stop.iter().all(|stop| !stop.is_empty()), "an empty stop string would match everywhere");
-        Self { stop, held: String::new() }
+        Self { stop, until, held: String::new() }
     }
 
     /// Adds `text` to the answer. Returns what may be shown and whether a stop string is complete.
@@ -25,11 +27,13 @@ impl StopMatcher {
             return (text.to_owned(), false);
         }
         self.held.push_str(text);
-        let first = self
-            .stop
-            .iter()
-            .filter_map(|stop| self.held.find(stop.as_str()).map(|start| (start + stop.len(), start)))
-            .min();
+        let found = |text: &str| self.held.find(text).map(|start| (start + text.len(), start));
+        let first = self.stop.iter().filter_map(|stop| found(stop)).min();
+        let last = self.until.and_then(found);
+        if last.is_some_and(|(end, _)| first.is_none_or(|(stopped, _)| end < stopped)) {
+            self.stop.clear();
+            return (std::mem::take(&mut self.held), false);
+        }
         if let Some((_, start)) = first {
             self.held.truncate(start);
             return (std::mem::take(&mut self.held), true);
@@ -44,13 +48,20 @@ impl StopMatcher {
         std::mem::take(&mut self.held)
     }
 
-    /// Where the longest end of `held` begins that is the beginning of a stop string.
+    /// Bytes of the text that is not shown yet.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Where the longest end of `held` begins that is the beginning of a text to watch for.
     fn held_from(&self) -> usize {
-        let longest = self.stop.iter().map(String::len).max().unwrap_or(0);
+        let watched = || self.stop.iter().map(String::as_str).chain(self.until);
+        let longest = watched().map(str::len).max().unwrap_or(0);
         let earliest = self.held.len().saturating_sub(longest.saturating_sub(1));
         (earliest..self.held.len())
             .filter(|&start| self.held.is_char_boundary(start))
-            .find(|&start| self.stop.iter().any(|stop| stop.starts_with(&self.held[start..])))
+            .find(|&start| watched().any(|text| text.starts_with(&self.held[start..])))
             .unwrap_or(self.held.len())
     }
 }
@@ -61,7 +72,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn run(stop: &[&str], pieces: &[&str]) -> (Vec<String>, bool) {
-        let mut matcher = StopMatcher::new(stop.iter().map(|&stop| stop.to_owned()).collect());
+        run_until(stop, None, pieces)
+    }
+
+    fn run_until(stop: &[&str], until: Option<&'static str>, pieces: &[&str]) -> (Vec<String>, bool) {
+        let mut matcher = StopMatcher::new(stop.iter().map(|&stop| stop.to_owned()).collect(), until);
         let mut shown = Vec::new();
         for piece in pieces {
             let (text, stopped) = matcher.push(piece);
@@ -89,6 +104,14 @@ mod tests {
     fn the_first_to_be_complete_wins() {
         assert_eq!(run(&["abcd", "bc"], &["abcd"]).0, ["a"]);
         assert_eq!(run(&["bc", "abc"], &["abcd"]).0, [""]);
+    }
+
+    #[test]
+    fn behind_a_text_they_no_longer_count() {
+        let until = |pieces: &[&str]| run_until(&[":", "<x"], Some("<call>"), pieces);
+        assert_eq!(until(&["a <ca", "ll>b: c", ":"]).0.concat(), "a <call>b: c:");
+        assert_eq!(until(&["a: <call>b"]), (vec!["a".into()], true));
+        assert_eq!(until(&["a <call", "b:"]), (vec!["a ".into(), "<callb".into()], true));
     }
 
     /// The definition, letter by letter over the whole text.

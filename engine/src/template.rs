@@ -8,6 +8,7 @@ use std::fmt::Write;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
 use serde::Serialize;
+use serde_json::Value as Json;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use thiserror::Error;
 
@@ -25,16 +26,28 @@ pub enum TemplateError {
     Failed(String),
 }
 
-/// One message, as templates see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Message {
-    /// `system`, `user`, `assistant` or another role the template knows.
-    pub role: String,
-    /// The text.
-    pub content: String,
-    /// A name for the speaker.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+/// A conversation, as templates see it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conversation {
+    /// The messages: objects with `role`, `content`, and what else Hugging Face's templates read (`name`, `tool_calls`
+    /// with `arguments` as an object, `tool_call_id`).
+    pub messages: Vec<Json>,
+    /// The tools on offer, as OpenAI describes them. None: the template sees `none`.
+    pub tools: Vec<Json>,
+    /// Whether the text ends ready for the assistant's answer.
+    pub add_generation_prompt: bool,
+    /// Variables of the template's own, such as `enable_thinking`.
+    pub variables: serde_json::Map<String, Json>,
+}
+
+/// Variables that are the server's to set.
+const RESERVED: [&str; 7] =
+    ["messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token", "raise_exception"];
+
+/// Whether a conversation may bring a variable of this name.
+#[must_use]
+pub fn is_free_variable(name: &str) -> bool {
+    !RESERVED.contains(&name)
 }
 
 /// Control tokens that templates refer to by name.
@@ -51,6 +64,7 @@ pub struct NamedTokens {
 pub struct ChatTemplate {
     environment: Environment<'static>,
     tokens: NamedTokens,
+    source: String,
 }
 
 const NAME: &str = "chat";
@@ -70,24 +84,40 @@ impl ChatTemplate {
             Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(Raised(message)))
         });
         environment.add_function("strftime_now", strftime_now);
-        let source = replace_generation_tags(source);
-        environment.add_template_owned(NAME, source).map_err(|error| TemplateError::Invalid(describe(&error)))?;
-        Ok(Self { environment, tokens })
+        let compiled = replace_generation_tags(source);
+        environment.add_template_owned(NAME, compiled).map_err(|error| TemplateError::Invalid(describe(&error)))?;
+        Ok(Self { environment, tokens, source: source.to_owned() })
     }
 
-    /// Renders `messages`, ready for the assistant's answer where `add_generation_prompt`.
+    /// The template as its model has it.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether it knows a variable of this name, such as `tools`.
+    #[must_use]
+    pub fn knows(&self, variable: &str) -> bool {
+        let template = self.environment.get_template(NAME);
+        template.is_ok_and(|template| template.undeclared_variables(false).contains(variable))
+    }
+
+    /// Renders a conversation.
     ///
     /// # Errors
     /// [`TemplateError::Refused`] or [`TemplateError::Failed`].
-    pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, TemplateError> {
+    pub fn render(&self, conversation: &Conversation) -> Result<String, TemplateError> {
+        let Conversation { messages, tools, add_generation_prompt, variables } = conversation;
+        let tools = if tools.is_empty() { Value::from(()) } else { Value::from_serialize(tools) };
         let template = self.environment.get_template(NAME).map_err(|error| TemplateError::Invalid(describe(&error)))?;
         let rendered = template.render(context! {
             messages,
             add_generation_prompt,
             bos_token => self.tokens.bos.as_deref().unwrap_or_default(),
             eos_token => self.tokens.eos.as_deref().unwrap_or_default(),
-            tools => Value::from(()),
+            tools,
             documents => Value::from(()),
+            ..Value::from_serialize(variables),
         });
         rendered.map_err(|error| match raised(&error) {
             Some(message) => TemplateError::Refused(message),
@@ -188,15 +218,35 @@ impl Formatter for PythonFormatter {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn message(role: &str, content: &str) -> Message {
-        Message { role: role.into(), content: content.into(), name: None }
+    fn template(source: &str) -> Result<ChatTemplate, TemplateError> {
+        ChatTemplate::new(source, NamedTokens { bos: Some("<s>".into()), eos: Some("</s>".into()) })
+    }
+
+    fn conversation() -> Conversation {
+        let messages =
+            vec![json!({"role": "user", "content": "Été <b>"}), json!({"role": "assistant", "content": "ok"})];
+        Conversation { messages, add_generation_prompt: true, ..Conversation::default() }
     }
 
     fn render(source: &str) -> Result<String, TemplateError> {
-        let tokens = NamedTokens { bos: Some("<s>".into()), eos: Some("</s>".into()) };
-        ChatTemplate::new(source, tokens)?.render(&[message("user", "Été <b>"), message("assistant", "ok")], true)
+        template(source)?.render(&conversation())
+    }
+
+    #[test]
+    fn tools_and_variables_reach_the_template() {
+        let mut conversation = conversation();
+        conversation.tools = vec![json!({"type": "function", "function": {"name": "f"}})];
+        conversation.variables = json!({"enable_thinking": false}).as_object().cloned().unwrap();
+        let template =
+            template("{{ tools[0].function.name }} {{ enable_thinking }} {{ messages | length }} {{ bos_token }}");
+        let template = template.unwrap();
+        assert_eq!(template.render(&conversation).unwrap(), "f False 2 <s>");
+        assert!(template.knows("tools") && template.knows("enable_thinking") && !template.knows("documents"));
+        assert!(is_free_variable("enable_thinking") && !is_free_variable("messages"));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     /// The text of each token id, as bytes; empty for control tokens.
     text_bytes: Vec<Box<[u8]>>,
+    /// The control tokens.
+    control_ids: BTreeSet<u32>,
     end_of_sequence: BTreeSet<u32>,
     /// Finds the spelling of control tokens in text.
     control: Option<AhoCorasick>,
@@ -76,6 +78,7 @@ impl Tokenizer {
         inner.with_truncation(None).map_err(|error| TokenizerError::Invalid(error.to_string()))?;
         let text_bytes = TokenBytes::of(&inner)?.table(&inner);
         let added = inner.get_added_vocabulary().get_added_tokens_decoder();
+        let control_ids = added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect();
         let spellings: Vec<&str> = added
             .values()
             .filter(|token| token.special || looks_like_control(&token.content))
@@ -90,7 +93,7 @@ impl Tokenizer {
         };
         // Private-use characters, so no template trims or splits it.
         let marker = format!("\u{F0000}{:032x}\u{F0001}", rand::rng().random::<u128>());
-        Ok(Self { inner, text_bytes, end_of_sequence, control, marker })
+        Ok(Self { inner, text_bytes, control_ids, end_of_sequence, control, marker })
     }
 
     /// The same tokenizer, for which the token spelled `token` too ends an answer.
@@ -116,6 +119,32 @@ impl Tokenizer {
     #[must_use]
     pub fn text_bytes(&self, id: u32) -> &[u8] {
         self.text_bytes.get(id as usize).map_or(&[], |bytes| bytes)
+    }
+
+    /// Whether token `id` is a control token: one that has no text of its own.
+    #[must_use]
+    pub fn is_control(&self, id: u32) -> bool {
+        self.control_ids.contains(&id)
+    }
+
+    /// How the vocabulary spells token `id`; empty for an unknown id.
+    #[must_use]
+    pub fn spelling(&self, id: u32) -> String {
+        self.inner.id_to_token(id).unwrap_or_default()
+    }
+
+    /// The bytes by which token `id` is named in lists of tokens: its text, or the spelling of a control token.
+    #[must_use]
+    pub fn shown_bytes(&self, id: u32) -> Cow<'_, [u8]> {
+        match self.text_bytes(id) {
+            [] => Cow::Owned(self.spelling(id).into_bytes()),
+            bytes => Cow::Borrowed(bytes),
+        }
+    }
+
+    /// The tokens that end an answer.
+    pub fn end_of_sequence(&self) -> impl Iterator<Item = u32> {
+        self.end_of_sequence.iter().copied()
     }
 
     /// Whether token `id` ends an answer.

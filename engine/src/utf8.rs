@@ -30,6 +30,12 @@ impl Utf8Assembler {
         self.pending.drain(..start);
         text
     }
+
+    /// The bytes of the unfinished character.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
 }
 
 fn is_unfinished(bytes: &[u8]) -> bool {

@@ -7,7 +7,8 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{FinishReason, OneOrMany, StreamOptions, Usage};
+use crate::tools::{ChatCompletionTool, MessageToolCall, ToolCallChunk, ToolChoice};
+use crate::{FinishReason, OneOrMany, ResponseFormat, StreamOptions, StructuredOutputs, TokenLogprob, Usage};
 
 /// A conversation to continue. Fields that Zyron does not support are read as they are, so that the server can name
 /// the one it refuses; a field it has never heard of is an error.
@@ -29,7 +30,7 @@ pub struct ChatCompletionRequest {
     /// Randomness, 0 (greedy) to 2. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Sample from the likeliest tokens that hold this share of the probability, over 0 to 1. Default 1.
+    /// Sample from the likeliest tokens that hold this share of the probability, 0 to 1. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
     /// Lowers a token's logit by this for each time it was generated, -2 to 2. Default 0.
@@ -54,6 +55,32 @@ pub struct ChatCompletionRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
 
+    /// How many answers to give, within the server's limit. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// Report the log-probability of each token of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<bool>,
+    /// How many of the likeliest tokens to report at each place, 0 to 20. Only with `logprobs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_logprobs: Option<u64>,
+
+    /// What the answer must look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormat>,
+    /// The functions the model may call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<ChatCompletionTool>>,
+    /// Whether it may, must or must not call one. Default: `auto`, or `none` where there are no tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// False: at most one call in an answer. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// Works where the model's chat template knows it; elsewhere refused unless `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+
     /// Extension: sample from this many likeliest tokens. 0 or absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u64>,
@@ -63,13 +90,34 @@ pub struct ChatCompletionRequest {
     /// Extension: divides (or multiplies) the logits of tokens of the prompt and the answer, over 0 to 2. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition_penalty: Option<f64>,
+    /// Extension: JSON that this schema accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_json: Option<Value>,
+    /// Extension: text that this regular expression matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_regex: Option<String>,
+    /// Extension: one of these texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_choice: Option<Vec<String>>,
+    /// Extension: text of this grammar, in Lark's notation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_grammar: Option<String>,
+    /// Extension: the four above, under the name that vLLM gives them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structured_outputs: Option<StructuredOutputs>,
+    /// Extension: end the prompt ready for the assistant's answer. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add_generation_prompt: Option<bool>,
+    /// Extension: continue the last message, which is the assistant's, instead of answering it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continue_final_message: Option<bool>,
+    /// Extension: variables for the model's chat template, such as `enable_thinking`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template_kwargs: Option<serde_json::Map<String, Value>>,
 
     /// Accepted and without effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
-    /// Accepted and without effect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parallel_tool_calls: Option<bool>,
     /// Accepted and without effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_cache_key: Option<String>,
@@ -101,36 +149,15 @@ pub struct ChatCompletionRequest {
     /// Refused unless empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions: Option<Value>,
-    /// Refused unless false.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logprobs: Option<bool>,
     /// Refused unless `["text"]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modalities: Option<Value>,
     /// Refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moderation: Option<Value>,
-    /// Refused unless 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub n: Option<u64>,
     /// Refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prediction: Option<Value>,
-    /// Refused unless `none`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning_effort: Option<String>,
-    /// Refused unless `{"type": "text"}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response_format: Option<Value>,
-    /// Refused unless `none`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool_choice: Option<Value>,
-    /// Refused unless empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Value>,
-    /// Refused unless 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub top_logprobs: Option<u64>,
     /// Refused unless `medium`, the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verbosity: Option<String>,
@@ -165,7 +192,7 @@ pub enum Role {
 pub struct ChatCompletionMessageParam {
     /// Who speaks.
     pub role: Role,
-    /// What is said. Only an assistant's message may lack it.
+    /// What is said. Only an assistant's message that calls tools may lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<MessageContent>,
     /// A name for the speaker, given to templates that use it.
@@ -183,10 +210,10 @@ pub struct ChatCompletionMessageParam {
     /// Refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function_call: Option<Value>,
-    /// Refused unless empty.
+    /// Of the assistant: the calls it made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool_calls: Option<Value>,
-    /// Refused.
+    pub tool_calls: Option<Vec<MessageToolCall>>,
+    /// Of a tool: the call whose result this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
 }
@@ -235,6 +262,9 @@ pub struct ContentPart {
     /// The text of a `refusal` part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// Accepted and without effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_cache_breakpoint: Option<Value>,
     /// Refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_url: Option<Value>,
@@ -307,10 +337,20 @@ pub struct ChatChoice {
     pub index: u32,
     /// What the model said.
     pub message: ChatMessage,
-    /// Always null.
-    pub logprobs: Option<Value>,
+    /// The log-probabilities of its tokens, where they were asked for.
+    pub logprobs: Option<ChatLogprobs>,
     /// Why it ended.
     pub finish_reason: FinishReason,
+}
+
+/// The log-probabilities of an answer's tokens. The end-of-sequence token is not among them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
+pub struct ChatLogprobs {
+    /// One entry for each token.
+    pub content: Option<Vec<TokenLogprob>>,
+    /// Always null.
+    pub refusal: Option<Vec<TokenLogprob>>,
 }
 
 /// What the model said.
@@ -319,13 +359,16 @@ pub struct ChatChoice {
 pub struct ChatMessage {
     /// Always `assistant`.
     pub role: Role,
-    /// The text.
+    /// The text; null where there are only calls.
     pub content: Option<String>,
     /// Always null.
     pub refusal: Option<String>,
     /// Always empty.
     #[serde(default)]
     pub annotations: Vec<Value>,
+    /// The tools it calls; absent where it calls none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<MessageToolCall>>,
 }
 
 /// One event of a streamed answer.
@@ -358,8 +401,8 @@ pub struct ChatChunkChoice {
     pub index: u32,
     /// What is new.
     pub delta: ChatDelta,
-    /// Always null.
-    pub logprobs: Option<Value>,
+    /// The log-probabilities of the new tokens, where they were asked for.
+    pub logprobs: Option<ChatLogprobs>,
     /// Why it ended; null until it has.
     pub finish_reason: Option<FinishReason>,
 }
@@ -378,6 +421,9 @@ pub struct ChatDelta {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "utoipa", schema(value_type = Option<String>))]
     pub refusal: Option<Option<String>>,
+    /// What is new in the calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCallChunk>>,
 }
 
 #[cfg(test)]

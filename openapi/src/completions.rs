@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{FinishReason, OneOrMany, StreamOptions, Usage};
+use crate::{FinishReason, OneOrMany, StreamOptions, StructuredOutputs, Usage};
 
 /// A text to continue. Fields that Zyron does not support are read as they are, so that the server can name the one
 /// it refuses; a field it has never heard of is an error.
@@ -20,13 +20,13 @@ pub struct CompletionRequest {
     /// The text to continue. Control tokens written in it are read as such.
     pub prompt: Prompt,
 
-    /// Most tokens to generate. Default 16.
+    /// Most tokens to generate; 0 only reads the prompt. Default 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
     /// Randomness, 0 (greedy) to 2. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Sample from the likeliest tokens that hold this share of the probability, over 0 to 1. Default 1.
+    /// Sample from the likeliest tokens that hold this share of the probability, 0 to 1. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
     /// Lowers a token's logit by this for each time it was generated, -2 to 2. Default 0.
@@ -51,6 +51,22 @@ pub struct CompletionRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
 
+    /// How many answers to give for each prompt, within the server's limit. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// How many answers to generate for each prompt, of which the `n` likeliest are given. Not with `stream`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_of: Option<u64>,
+    /// Give back the prompt before the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub echo: Option<bool>,
+    /// Report the log-probability of each token, with this many of the likeliest at each place, 0 to 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<u64>,
+    /// The text that follows the answer. Works where the model has tokens for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suffix: Option<String>,
+
     /// Extension: sample from this many likeliest tokens. 0 or absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u64>,
@@ -60,26 +76,25 @@ pub struct CompletionRequest {
     /// Extension: divides (or multiplies) the logits of tokens of the prompt and the answer, over 0 to 2. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition_penalty: Option<f64>,
+    /// Extension: JSON that this schema accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_json: Option<Value>,
+    /// Extension: text that this regular expression matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_regex: Option<String>,
+    /// Extension: one of these texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_choice: Option<Vec<String>>,
+    /// Extension: text of this grammar, in Lark's notation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_grammar: Option<String>,
+    /// Extension: the four above, under the name that vLLM gives them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structured_outputs: Option<StructuredOutputs>,
 
     /// Accepted and without effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-
-    /// Refused unless 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub best_of: Option<u64>,
-    /// Refused unless false.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub echo: Option<bool>,
-    /// Refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logprobs: Option<u64>,
-    /// Refused unless 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub n: Option<u64>,
-    /// Refused unless empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suffix: Option<String>,
 }
 
 /// What a completion continues.
@@ -186,10 +201,24 @@ pub struct CompletionChoice {
     pub index: u32,
     /// The text.
     pub text: String,
-    /// Always null.
-    pub logprobs: Option<Value>,
+    /// The log-probabilities of the tokens, where they were asked for.
+    pub logprobs: Option<CompletionLogprobs>,
     /// Why it ended; null until it has.
     pub finish_reason: Option<FinishReason>,
+}
+
+/// The log-probabilities of a text's tokens: four lists of the same length.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
+pub struct CompletionLogprobs {
+    /// The tokens. One that is not whole UTF-8 is written `bytes:\\xc3`.
+    pub tokens: Vec<String>,
+    /// Their log-probabilities; null for the first token of a prompt, which nothing precedes.
+    pub token_logprobs: Vec<Option<f64>>,
+    /// The likeliest tokens at each place, the token that stands there among them; null as above.
+    pub top_logprobs: Vec<Option<BTreeMap<String, f64>>>,
+    /// Where each token begins in the text, in characters.
+    pub text_offset: Vec<u64>,
 }
 
 #[cfg(test)]

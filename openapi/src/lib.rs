@@ -8,10 +8,15 @@ pub mod chat_completions;
 pub mod completions;
 pub mod error;
 pub mod health;
+pub mod logprobs;
 pub mod models;
 pub mod one_or_many;
+pub mod response_format;
+pub mod responses;
 pub mod sse;
 pub mod stream_options;
+pub mod tokenize;
+pub mod tools;
 pub mod usage;
 
 pub use chat_completions::{
@@ -21,9 +26,14 @@ pub use chat_completions::{
 pub use completions::{Completion, CompletionRequest, Prompt};
 pub use error::{ErrorBody, ErrorResponse};
 pub use health::Health;
+pub use logprobs::{TokenLogprob, TopLogprob};
 pub use models::{Model, ModelList};
 pub use one_or_many::OneOrMany;
+pub use response_format::{JsonSchemaFormat, ResponseFormat, StructuredOutputs};
+pub use responses::{InputItem, OutputItem, Response, ResponseEvent, ResponseInput, ResponseRequest};
 pub use stream_options::StreamOptions;
+pub use tokenize::{Detokenize, DetokenizeRequest, Tokenize, TokenizeRequest, TokenizerInfo};
+pub use tools::{ChatCompletionTool, MessageToolCall, ToolChoice};
 pub use usage::Usage;
 
 use serde::{Deserialize, Serialize};
@@ -37,4 +47,6 @@ pub enum FinishReason {
     Stop,
     /// The token limit of the request, or the model's context, was reached.
     Length,
+    /// The model calls tools and waits for their results.
+    ToolCalls,
 }

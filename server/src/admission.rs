@@ -58,6 +58,12 @@ impl Admission {
         }
     }
 
+    /// Waits for a turn of a further answer of a request that was admitted: it came in time, so it is not refused now.
+    pub(crate) async fn admit_next(&self) -> Result<Permit, ApiError> {
+        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| ApiError::Draining)?;
+        Ok(self.permit(running))
+    }
+
     fn permit(&self, running: OwnedSemaphorePermit) -> Permit {
         Permit { _running: running, since: Instant::now(), service: Arc::clone(&self.service) }
     }

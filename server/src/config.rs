@@ -7,6 +7,7 @@ use std::time::Duration;
 use config::{Environment, File, FileFormat};
 use serde::Deserialize;
 use thiserror::Error;
+use zyron_engine::ToolFormat;
 
 /// The default configuration, with every key and its meaning.
 pub const DEFAULT: &str = include_str!("../../configs/default.toml");
@@ -30,6 +31,8 @@ pub struct Config {
     pub admission: AdmissionConfig,
     /// What one request may ask for.
     pub limits: LimitsConfig,
+    /// Which answers are kept.
+    pub responses: ResponsesConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -50,6 +53,8 @@ pub struct ServerConfig {
     pub body_timeout_ms: u64,
     /// The longest silence in a stream.
     pub keep_alive_ms: u64,
+    /// Origins of web pages that may call the API; `*` is any.
+    pub cors_origins: Vec<String>,
     /// How long requests in progress have to end after SIGTERM.
     pub drain_timeout_ms: u64,
 }
@@ -62,6 +67,8 @@ pub struct ModelConfig {
     pub path: Option<PathBuf>,
     /// Its name in the API.
     pub id: Option<String>,
+    /// How it writes tool calls; by default what its chat template says.
+    pub tool_format: Option<String>,
 }
 
 /// What runs the model.
@@ -122,8 +129,32 @@ pub struct LimitsConfig {
     pub max_tokens: usize,
     /// The longest stop string.
     pub max_stop_bytes: usize,
+    /// Most answers to one prompt.
+    pub max_choices: usize,
+    /// Most prompts of one request.
+    pub max_prompts: usize,
+    /// Most tools of one request.
+    pub max_tools: usize,
+    /// The longest constraint.
+    pub max_grammar_bytes: usize,
+    /// The longest time to tokenize a prompt and compile its constraint.
+    pub prepare_timeout_ms: u64,
+    /// The longest prompt whose log-probabilities are given.
+    pub max_scored_tokens: usize,
     /// The longest time from a request's admission to its end.
     pub request_timeout_ms: u64,
+}
+
+/// Which answers of `/v1/responses` are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResponsesConfig {
+    /// Whether any is.
+    pub store: bool,
+    /// Most bytes kept.
+    pub max_stored_bytes: u64,
+    /// How long an answer is kept.
+    pub ttl_ms: u64,
 }
 
 /// What is logged.
@@ -158,6 +189,7 @@ impl Config {
             builder = builder.add_source(File::from(path).format(FileFormat::Toml));
         }
         let environment = Environment::with_prefix("ZYRON").prefix_separator("__").separator("__").try_parsing(true);
+        let environment = environment.list_separator(",").with_list_parse_key("server.cors_origins");
         builder = builder.add_source(environment);
         for (key, value) in overrides {
             builder = builder.set_override(*key, value.as_str()).map_err(wrong)?;
@@ -178,13 +210,34 @@ impl Config {
             ("limits.max_body_bytes", self.limits.max_body_bytes as u64),
             ("limits.max_messages", self.limits.max_messages as u64),
             ("limits.max_stop_bytes", self.limits.max_stop_bytes as u64),
+            ("limits.max_choices", self.limits.max_choices as u64),
+            ("limits.max_prompts", self.limits.max_prompts as u64),
+            ("limits.prepare_timeout_ms", self.limits.prepare_timeout_ms),
             ("limits.request_timeout_ms", self.limits.request_timeout_ms),
+            ("responses.max_stored_bytes", self.responses.max_stored_bytes),
+            ("responses.ttl_ms", self.responses.ttl_ms),
         ];
-        match positive.into_iter().find(|&(_, value)| value == 0) {
-            Some((key, _)) => Err(ConfigError(format!("`{key}` must be more than 0"))),
+        if let Some((key, _)) = positive.into_iter().find(|&(_, value)| value == 0) {
+            return Err(ConfigError(format!("`{key}` must be more than 0")));
+        }
+        if let Some(name) = self.model.tool_format.as_deref().filter(|name| ToolFormat::named(name).is_none()) {
+            let names: Vec<&str> = ToolFormat::names().collect();
+            return Err(ConfigError(format!("`model.tool_format` is `{name}`; it is one of {}", names.join(", "))));
+        }
+        match self.server.cors_origins.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => Err(ConfigError(format!(
+                "`server.cors_origins` has `{origin}`; an origin is `https://name`, with a port where it needs one, or `*`"
+            ))),
             None => Ok(()),
         }
     }
+}
+
+fn is_origin(text: &str) -> bool {
+    // As browsers send it: a URL's scheme, host and port, in lower case.
+    let name = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    text == "*" || name.is_some_and(|name| !name.is_empty() && name.bytes().all(is_part))
 }
 
 impl ServerConfig {
@@ -235,6 +288,12 @@ mod tests {
         assert!(with_file("[server]\nport = 70000", &[]).unwrap_err().contains("server.port"));
         assert!(with_file("[engine]\ndtype = \"f8\"", &[]).unwrap_err().contains("f8"));
         assert!(with_file("[limits]\nmax_body_bytes = 0", &[]).unwrap_err().contains("limits.max_body_bytes"));
+        assert!(with_file("[model]\ntool_format = \"x\"", &[]).unwrap_err().contains("hermes"));
+        for origin in ["app.example", "https://", "https://a/b", "https://*.a", "https://A"] {
+            let text = format!("[server]\ncors_origins = [\"{origin}\"]");
+            assert!(with_file(&text, &[]).unwrap_err().contains("cors_origins"), "{origin}");
+        }
+        assert!(with_file("[server]\ncors_origins = [\"http://localhost:3000\", \"*\"]", &[]).is_ok());
         assert!(with_file("[server", &[]).is_err());
         assert!(Config::load(Some(Path::new("/nowhere.toml")), &[]).unwrap_err().to_string().contains("nowhere"));
     }

@@ -40,6 +40,12 @@ pub(crate) enum ApiError {
         /// The field that holds the prompt.
         param: &'static str,
     },
+    /// The request's constraint turned out to need more work than is allowed.
+    #[error("The answer cannot be made to follow the constraint that was asked for: {0}.")]
+    ConstraintFailed(String),
+    /// No such answer is kept.
+    #[error("{0}")]
+    ResponseNotFound(&'static str),
     /// No such model here.
     #[error("The model `{0}` does not exist. GET /v1/models lists those that do.")]
     ModelNotFound(String),
@@ -102,6 +108,8 @@ impl ApiError {
         match self {
             Self::InvalidRequest { code, .. } => (StatusCode::BAD_REQUEST, INVALID, *code),
             Self::ContextLengthExceeded { .. } => (StatusCode::BAD_REQUEST, INVALID, Some("context_length_exceeded")),
+            Self::ConstraintFailed(_) => (StatusCode::BAD_REQUEST, INVALID, Some("constraint_failed")),
+            Self::ResponseNotFound(_) => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
             Self::ModelNotFound(_) => (StatusCode::NOT_FOUND, INVALID, Some("model_not_found")),
             Self::NotFound => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, INVALID, Some("method_not_allowed")),

@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
-        let deep = format!(r#"{{"model":"m","messages":[],"tools":{}}}"#, "[".repeat(100_000));
+        let deep = format!(r#"{{"model":"m","messages":[],"metadata":{}}}"#, "[".repeat(100_000));
         assert!(error(&deep).0.contains("recursion limit"));
     }
 

@@ -7,10 +7,12 @@
 mod admission;
 pub mod config;
 pub mod cpu;
+mod document;
 mod error;
 mod extract;
 mod middleware;
 mod respond;
+mod responses;
 mod router;
 mod routes;
 mod serve;

@@ -1,8 +1,10 @@
 //! What happens to every request before its route and to every answer after it. From the outside in: request id, log
-//! line, panics, authorization.
+//! line, OpenAI's headers, origins, panics, authorization.
 
 pub(crate) mod auth;
+mod cors;
 mod log;
+mod openai_headers;
 mod request_id;
 
 use axum::Router;
@@ -18,9 +20,15 @@ use crate::state::AppState;
 /// Wraps every route, and the answer for what is no route.
 pub(crate) fn apply(router: Router<AppState>, app: &AppState) -> Router<AppState> {
     // The last added is the outermost.
-    router
+    let router = router
         .layer(from_fn_with_state(app.clone(), auth::authorize))
-        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::Internal.into_response() }))
+        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::Internal.into_response() }));
+    let router = match cors::layer(&app.config().server) {
+        Some(origins) => router.layer(origins),
+        None => router,
+    };
+    router
+        .layer(from_fn(openai_headers::add))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),

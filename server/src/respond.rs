@@ -5,7 +5,10 @@
 
 pub(crate) mod chat;
 pub(crate) mod completion;
+mod message;
+pub(crate) mod response;
 mod running;
+mod tokens;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,51 +20,72 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream};
 use serde::Serialize;
-use zyron_openapi::{FinishReason, Usage, sse};
+use zyron_openapi::{Usage, sse};
 
-pub(crate) use self::running::{Part, Running};
+pub(crate) use self::running::{End, Part, Running};
 use crate::error::ApiError;
 use crate::state::AppState;
-use crate::validate::Streaming;
 
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs())
 }
 
-/// How an endpoint writes what all of them say.
+/// How an endpoint writes what all of them say. One is made for each request, and collects what it needs.
 pub(crate) trait Shape: Send + 'static {
     type Whole: Serialize;
-    type Chunk: Serialize;
 
-    /// The whole answer.
-    fn whole(&self, text: String, reason: FinishReason, usage: Usage) -> Self::Whole;
-    /// What comes before the first text.
-    fn opening(&self) -> Option<Self::Chunk>;
-    /// The next text.
-    fn delta(&self, text: String) -> Self::Chunk;
-    /// The end of the text.
-    fn closing(&self, reason: FinishReason) -> Self::Chunk;
-    /// The usage, where it was asked for.
-    fn usage(&self, usage: Usage) -> Option<Self::Chunk>;
+    /// Takes in a part of an answer that is not streamed.
+    fn collect(&mut self, index: usize, part: Part);
+    /// The whole answer, once all parts are in.
+    fn whole(self, usage: Usage) -> Self::Whole;
+
+    /// What comes before the first part.
+    fn opening(&mut self) -> Vec<Event>;
+    /// The events of a part.
+    fn events(&mut self, index: usize, part: Part) -> Vec<Event>;
+    /// What comes after the last part.
+    fn closing(&mut self, usage: Usage) -> Vec<Event>;
+    /// What ends the stream where the answer cannot be completed. By default the envelope that SDKs read.
+    fn failure(&mut self, error: &ApiError) -> Vec<Event> {
+        vec![event(&error.body())]
+    }
 }
 
-/// Answers with `shape`, streamed or not.
+/// An event that carries `data` as JSON.
+fn event(data: &impl Serialize) -> Event {
+    // Our types have string keys and finite numbers only.
+    Event::default().data(serde_json::to_string(data).unwrap_or_default())
+}
+
+fn done() -> Event {
+    Event::default().data(sse::DONE)
+}
+
+/// Answers in one body.
+pub(crate) async fn whole<S: Shape>(mut shape: S, mut running: Running) -> Result<S::Whole, ApiError> {
+    while let Some((index, part)) = running.next().await? {
+        shape.collect(index, part);
+    }
+    Ok(shape.whole(running.usage()))
+}
+
+/// Answers in a stream where `streaming`, else in one body.
 pub(crate) async fn answer<S: Shape>(
     shape: S,
-    streaming: Option<Streaming>,
-    mut running: Running,
+    streaming: bool,
+    running: Running,
     app: &AppState,
 ) -> Result<Response, ApiError> {
-    if streaming.is_none() {
-        return whole(&shape, running).await;
-    }
+    if streaming { stream(shape, running, app).await } else { Ok(Json(whole(shape, running).await?).into_response()) }
+}
+
+async fn stream<S: Shape>(mut shape: S, mut running: Running, app: &AppState) -> Result<Response, ApiError> {
     let keep_alive = app.config().server.keep_alive();
-    let mut events = Events { shape, running: None, ready: VecDeque::new() };
     // Running out of time here is no failure: the stream begins, and comments keep it alive.
     let first = tokio::time::timeout(keep_alive, running.next()).await;
-    events.push_opening();
-    events.running = Some(running);
+    let ready = shape.opening().into();
+    let mut events = Events { shape, running: Some(running), ready };
     if let Ok(first) = first {
         events.push(first?);
     }
@@ -74,19 +98,6 @@ pub(crate) async fn answer<S: Shape>(
     Ok((headers, sse).into_response())
 }
 
-async fn whole<S: Shape>(shape: &S, mut running: Running) -> Result<Response, ApiError> {
-    let mut text = String::new();
-    loop {
-        match running.next().await? {
-            Part::Text(more) => text.push_str(&more),
-            Part::End { text: rest, reason, usage } => {
-                text.push_str(&rest);
-                return Ok(Json(shape.whole(text, reason, usage)).into_response());
-            }
-        }
-    }
-}
-
 /// The state of a stream: the request while it runs, and events not sent yet.
 struct Events<S> {
     shape: S,
@@ -95,46 +106,21 @@ struct Events<S> {
 }
 
 impl<S: Shape> Events<S> {
-    fn push_opening(&mut self) {
-        let opening = self.shape.opening();
-        self.push_chunk(opening);
+    fn push(&mut self, part: Option<(usize, Part)>) {
+        let events = match part {
+            Some((index, part)) => self.shape.events(index, part),
+            None => {
+                let usage = self.running.take().map(|running| running.usage()).unwrap_or_default();
+                self.shape.closing(usage)
+            }
+        };
+        self.ready.extend(events);
     }
 
-    fn push(&mut self, part: Part) {
-        match part {
-            Part::Text(text) => {
-                let delta = self.shape.delta(text);
-                self.push_chunk(Some(delta));
-            }
-            Part::End { text, reason, usage } => {
-                let delta = (!text.is_empty()).then(|| self.shape.delta(text));
-                let closing = self.shape.closing(reason);
-                let usage = self.shape.usage(usage);
-                self.push_chunk(delta);
-                self.push_chunk(Some(closing));
-                self.push_chunk(usage);
-                self.ready.push_back(Event::default().data(sse::DONE));
-                self.running = None;
-            }
-        }
-    }
-
-    fn push_chunk(&mut self, chunk: Option<S::Chunk>) {
-        let Some(chunk) = chunk else { return };
-        match Event::default().json_data(chunk) {
-            Ok(event) => self.ready.push_back(event),
-            Err(error) => {
-                tracing::error!(%error, "an event could not be written");
-                self.push_error(&ApiError::Internal);
-            }
-        }
-    }
-
-    /// The error ends the stream, in the envelope that SDKs read; there is no `[DONE]` after it.
-    fn push_error(&mut self, error: &ApiError) {
-        let body = serde_json::to_string(&error.body()).unwrap_or_default();
-        self.ready.push_back(Event::default().data(body));
+    fn push_failure(&mut self, error: &ApiError) {
         self.running = None;
+        let events = self.shape.failure(error);
+        self.ready.extend(events);
     }
 }
 
@@ -146,7 +132,7 @@ fn into_stream<S: Shape>(events: Events<S>) -> impl Stream<Item = Result<Event, 
             }
             match events.running.as_mut()?.next().await {
                 Ok(part) => events.push(part),
-                Err(error) => events.push_error(&error),
+                Err(error) => events.push_failure(&error),
             }
         }
     })

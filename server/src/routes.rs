@@ -1,7 +1,10 @@
-//! The operations of the API, one file each.
+//! The operations of the API, one file each, and the two pages.
 
 pub(crate) mod chat_completions;
 pub(crate) mod completions;
+pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod models;
 pub(crate) mod playground;
+pub(crate) mod responses;
+pub(crate) mod tokenize;

@@ -23,6 +23,8 @@ use crate::state::AppState;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// After the drain's deadline: time for the error that ends each stream to be sent.
 const ABORT_GRACE: Duration = Duration::from_secs(2);
+/// How late a kept answer may be forgotten.
+const FORGET_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why the server refused to start.
 #[derive(Debug, Error)]
@@ -73,10 +75,20 @@ impl App {
         let connections = Connections::new(&self.0);
         tokio::select! {
             () = connections.accept(listener) => {}
+            () = forget(&self.0) => {}
             () = shutdown => {}
         }
         self.0.drain();
         connections.drain(&self.0).await;
+    }
+}
+
+/// Lets go, again and again, of kept answers whose time is over.
+async fn forget(app: &AppState) {
+    let Some(responses) = app.responses() else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(FORGET_INTERVAL).await;
+        responses.clean();
     }
 }
 

@@ -1,18 +1,22 @@
 //! What every request sees: the configuration, and the model once it is loaded.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use zyron_engine::{Engine, Model};
+use zyron_engine::{Engine, GrammarCompiler, Model, ToolFormat, Weights};
 
 use crate::admission::Admission;
-use crate::config::Config;
+use crate::config::{Config, EngineConfig};
 use crate::error::ApiError;
 use crate::middleware::auth::ApiKey;
 use crate::respond::now;
+use crate::responses::Responses;
 
 /// Shared by every request; a clone is a reference.
 #[derive(Clone)]
@@ -22,6 +26,7 @@ struct Inner {
     config: Config,
     key: Option<ApiKey>,
     serving: OnceLock<Arc<Serving>>,
+    responses: Option<Responses>,
     draining: AtomicBool,
     abort: CancellationToken,
 }
@@ -32,7 +37,13 @@ pub(crate) struct Serving {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) admission: Admission,
     /// Tokenization is the CPU's work: no more of it at once than there are cores.
-    pub(crate) tokenizing: Semaphore,
+    pub(crate) tokenizing: Arc<Semaphore>,
+    /// And the compilation of constraints.
+    pub(crate) compiling: Arc<Semaphore>,
+    /// Compiles constraints.
+    pub(crate) grammars: GrammarCompiler,
+    /// How the model writes tool calls.
+    pub(crate) tool_format: ToolFormat,
     /// When the model was loaded, in seconds since 1970.
     pub(crate) created: u64,
     /// Names the model, its number format, the engine and this version of the code.
@@ -42,7 +53,9 @@ pub(crate) struct Serving {
 impl AppState {
     pub(crate) fn new(config: Config, key: Option<ApiKey>) -> Self {
         let abort = CancellationToken::new();
-        Self(Arc::new(Inner { config, key, serving: OnceLock::new(), draining: AtomicBool::new(false), abort }))
+        let responses = Responses::new(&config.responses);
+        let draining = AtomicBool::new(false);
+        Self(Arc::new(Inner { config, key, serving: OnceLock::new(), responses, draining, abort }))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -52,6 +65,11 @@ impl AppState {
     /// The key that requests must carry, if there is one.
     pub(crate) fn key(&self) -> Option<&ApiKey> {
         self.0.key.as_ref()
+    }
+
+    /// The answers that are kept, where any are.
+    pub(crate) fn responses(&self) -> Option<&Responses> {
+        self.0.responses.as_ref()
     }
 
     /// The model, if it can be asked now.
@@ -65,9 +83,19 @@ impl AppState {
     pub(crate) fn serve(&self, model: Arc<Model>, engine: Arc<dyn Engine>) {
         let admission = Admission::new(&self.0.config.admission, engine.parallelism());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let system_fingerprint = fingerprint(&model, engine.name());
-        let tokenizing = Semaphore::new(cores);
-        let serving = Serving { model, engine, admission, tokenizing, created: now(), system_fingerprint };
+        let config = &self.0.config;
+        let named = config.model.tool_format.as_deref().and_then(ToolFormat::named);
+        let serving = Serving {
+            admission,
+            tokenizing: Arc::new(Semaphore::new(cores)),
+            compiling: Arc::new(Semaphore::new(cores)),
+            grammars: GrammarCompiler::default(),
+            tool_format: named.unwrap_or_else(|| ToolFormat::of(model.template.as_ref())),
+            created: now(),
+            system_fingerprint: fingerprint(&model, engine.name(), &config.engine),
+            model,
+            engine,
+        };
         // A second model is not a thing yet; the first stays.
         let _ = self.0.serving.set(Arc::new(serving));
     }
@@ -87,11 +115,49 @@ impl AppState {
     }
 }
 
-fn fingerprint(model: &Model, engine: &str) -> String {
+/// What decides an answer besides the request: the weights, their number format, the engine and this code.
+fn fingerprint(model: &Model, engine: &str, config: &EngineConfig) -> String {
     let mut hash = Sha256::new();
-    for part in [&model.id, &model.architecture, &model.quantization, engine, env!("CARGO_PKG_VERSION")] {
+    let dtype = format!("{:?}", config.dtype);
+    let isq = config.isq.clone().unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    for part in [&model.id, &model.architecture, &model.quantization, engine, &dtype, &isq, version] {
         hash.update(part);
         hash.update([0]);
     }
+    for file in weight_files(&model.weights) {
+        // The server serves without it, too.
+        let _ = hash_samples(&file, &mut hash);
+    }
     hash.finalize()[..5].iter().fold("fp_".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+fn weight_files(weights: &Weights) -> Vec<PathBuf> {
+    match weights {
+        Weights::Gguf(file) => vec![file.clone()],
+        Weights::Safetensors(folder) => {
+            let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            let mut files: Vec<PathBuf> =
+                files.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).collect();
+            files.sort();
+            files
+        }
+    }
+}
+
+/// The length, and samples over the whole file: two fine-tunings may have many tensors in common.
+fn hash_samples(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {
+    const SAMPLES: u64 = 256;
+    const LENGTH: u64 = 4096;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    hash.update(length.to_le_bytes());
+    let mut sample = Vec::new();
+    for number in 0..SAMPLES {
+        file.seek(SeekFrom::Start(length / SAMPLES * number))?;
+        sample.clear();
+        (&file).take(LENGTH).read_to_end(&mut sample)?;
+        hash.update(&sample);
+    }
+    Ok(())
 }

@@ -1,28 +1,59 @@
 //! A wire request to what the engine takes: every field is honoured, harmless and ignored, or refused by name.
 
+mod completion;
+mod constraint;
 mod messages;
 mod refuse;
+mod response;
 mod sampling;
+mod tokenize;
+mod tools;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use zyron_engine::{GenerateRequest, Tokenizer, TokenizerError};
-use zyron_openapi::{ChatCompletionRequest, CompletionRequest, OneOrMany, Prompt, StreamOptions};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+use zyron_engine::{
+    Conversation, GenerateRequest, Sampling, TemplateError, Tokenizer, TokenizerError, ToolChoice, ToolFormat,
+    template, tool_calls,
+};
+use zyron_openapi::{ChatCompletionRequest, OneOrMany, StreamOptions};
 
+use self::constraint::{Form, Goal, form_fields_of};
 use self::sampling::SamplingFields;
+use self::tools::Tools;
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
 use crate::state::Serving;
 
-/// OpenAI's default for completions.
-const DEFAULT_COMPLETION_TOKENS: u64 = 16;
-/// OpenAI's limit.
+pub(crate) use self::completion::{CompletionJob, completion};
+pub(crate) use self::response::{ResponseJob, remember, response};
+pub(crate) use self::tokenize::{detokenize, tokenize};
+
+/// OpenAI's limits.
 const MAX_STOP: usize = 4;
+const MAX_TOP_LOGPROBS: u64 = 20;
+/// More than any template's variables, in bytes of JSON.
+const MAX_TEMPLATE_KWARGS: usize = 16 * 1024;
 
 /// A checked request.
 pub(crate) struct Job {
-    pub(crate) generate: GenerateRequest,
+    /// How many answers there will be.
+    pub(crate) answers: usize,
+    /// Makes the request for the answer at a place, when its turn comes: it may be one of thousands.
+    pub(crate) request: Box<dyn FnMut(usize) -> GenerateRequest + Send>,
+    /// Tokens of all prompts, each counted once however many answers it gets.
+    pub(crate) prompt_tokens: u64,
+}
+
+/// A checked chat completion request.
+pub(crate) struct ChatJob {
+    pub(crate) job: Job,
     pub(crate) streaming: Option<Streaming>,
+    /// How calls stand in the answer's text, where it may call tools.
+    pub(crate) tools: Option<ToolFormat>,
+    pub(crate) logprobs: bool,
 }
 
 /// How to stream the answer.
@@ -43,53 +74,222 @@ impl Serving {
 pub(crate) async fn chat(
     serving: &Arc<Serving>,
     limits: &LimitsConfig,
-    request: ChatCompletionRequest,
-) -> Result<Job, ApiError> {
+    mut request: ChatCompletionRequest,
+) -> Result<ChatJob, ApiError> {
     serving.check_name(&request.model)?;
     refuse::chat(&request)?;
     let streaming = streaming(request.stream, request.stream_options.as_ref())?;
-    let vocabulary = serving.model.tokenizer.vocabulary_size();
-    let sampling = SamplingFields::of_chat(&request).check(vocabulary)?;
-    let stop = stop(request.stop, limits)?;
-    let asked = match (request.max_completion_tokens, request.max_tokens) {
-        (Some(tokens), _) => Some(("max_completion_tokens", tokens)),
-        (None, Some(tokens)) => Some(("max_tokens", tokens)),
-        (None, None) => None,
+    let tokenizer = &serving.model.tokenizer;
+    let sampling = SamplingFields::of_chat(&request).check(tokenizer.vocabulary_size())?;
+    let logprobs = logprobs(request.logprobs, request.top_logprobs)?;
+    let form = form_fields_of!(request, request.response_format.take()).read()?;
+    let tools = tools::chat(request.tools, request.tool_choice, request.parallel_tool_calls, limits, tokenizer)?;
+    let format = tools.is_some().then_some(serving.tool_format);
+    let mut variables = variables(request.chat_template_kwargs, tokenizer)?;
+    reasoning_effort(request.reasoning_effort, serving, &mut variables)?;
+    let add_generation_prompt =
+        ending(request.add_generation_prompt, request.continue_final_message, &request.messages)?;
+    let ask = Ask {
+        param: "messages",
+        conversation: Conversation {
+            messages: messages::read(request.messages, limits.max_messages, tokenizer)?,
+            tools: tools.as_ref().map(|tools| tools.shown.clone()).unwrap_or_default(),
+            add_generation_prompt,
+            variables,
+        },
+        continue_final: request.continue_final_message.unwrap_or(false),
+        tools,
+        form,
+        sampling,
+        stop: stop(request.stop, limits)?,
+        max_tokens: match (request.max_completion_tokens, request.max_tokens) {
+            (Some(one), Some(other)) if one != other => {
+                return Err(ApiError::invalid(
+                    "max_tokens",
+                    "`max_completion_tokens` says otherwise; give one of the two.",
+                ));
+            }
+            (Some(tokens), _) => Some(("max_completion_tokens", tokens)),
+            (None, Some(tokens)) => Some(("max_tokens", tokens)),
+            (None, None) => None,
+        },
+        choices: choices("n", request.n, limits)?,
+        logprobs,
     };
-    let messages = messages::read(request.messages, limits.max_messages, &serving.model.tokenizer)?;
-    let prompt = tokenize(serving, move |serving| {
-        let rendered = messages::render(&messages, &serving.model)?;
-        serving.model.tokenizer.encode_rendered(&rendered).map_err(|error| encode_error("messages", &error))
-    })
-    .await?;
-    let max_tokens = max_tokens(serving, limits, prompt.len(), asked, "messages")?;
-    Ok(Job { generate: GenerateRequest { prompt, sampling, stop, max_tokens, held: None }, streaming })
+    let job = ask.prepare(serving, limits).await?;
+    Ok(ChatJob { job, streaming, tools: format, logprobs: logprobs.is_some() })
 }
 
-/// Checks a completion request and tokenizes its prompt.
-pub(crate) async fn completion(
-    serving: &Arc<Serving>,
-    limits: &LimitsConfig,
-    request: CompletionRequest,
-) -> Result<Job, ApiError> {
-    serving.check_name(&request.model)?;
-    refuse::completion(&request)?;
-    let streaming = streaming(request.stream, request.stream_options.as_ref())?;
-    let vocabulary = serving.model.tokenizer.vocabulary_size();
-    let sampling = SamplingFields::of_completion(&request).check(vocabulary)?;
-    let stop = stop(request.stop, limits)?;
-    let asked = Some(("max_tokens", request.max_tokens.unwrap_or(DEFAULT_COMPLETION_TOKENS)));
-    let prompt = match one_prompt(request.prompt)? {
-        OnePrompt::Tokens(tokens) => known_tokens(tokens, &serving.model.tokenizer)?,
-        OnePrompt::Text(text) => {
-            let encode = move |serving: &Serving| {
-                serving.model.tokenizer.encode(&text, true).map_err(|error| encode_error("prompt", &error))
-            };
-            tokenize(serving, encode).await?
+/// A conversation to answer: what chat completions and responses have in common.
+struct Ask {
+    /// The field that holds the conversation.
+    param: &'static str,
+    conversation: Conversation,
+    continue_final: bool,
+    tools: Option<Tools>,
+    form: Option<Form>,
+    sampling: Sampling,
+    stop: Vec<String>,
+    /// The field and the value that limit the answer.
+    max_tokens: Option<(&'static str, u64)>,
+    choices: usize,
+    logprobs: Option<usize>,
+}
+
+impl Ask {
+    async fn prepare(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
+        let Self { param, mut conversation, continue_final, tools, form, sampling, mut stop, logprobs, .. } = self;
+        let format = serving.tool_format;
+        let mut shown_control = Vec::new();
+        let mut stop_until = None;
+        if let Some(tools) = &tools {
+            shown_control = format.control_tokens(&serving.model.tokenizer);
+            stop_until = Some(format.trigger);
+            // There is no text that they could end.
+            if tools.choice == ToolChoice::Required {
+                stop.clear();
+            }
         }
+        let goal = Goal { form, tools, max_bytes: limits.max_grammar_bytes };
+        let turns = goal.turns(serving);
+        let work = move |serving: &Serving| {
+            tool_calls::adapt(&mut conversation, &serving.tool_format);
+            let rendered = render(conversation, continue_final, serving, param)?;
+            let tokens = serving.model.tokenizer.encode_rendered(&rendered);
+            let tokens = tokens.map_err(|error| encode_error(param, &error))?;
+            Ok((tokens, goal.compile(serving)?))
+        };
+        let (prompt, constraint) = off_thread(serving, limits, turns, work).await?;
+        let max_tokens = max_tokens(serving, limits, prompt.len(), self.max_tokens, param)?;
+        let prompt_tokens = prompt.len() as u64;
+        let request = move |choice| GenerateRequest {
+            sampling: for_choice(&sampling, choice),
+            constraint: constraint.clone(),
+            stop: stop.clone(),
+            stop_until,
+            shown_control: shown_control.clone(),
+            logprobs,
+            ..GenerateRequest::new(prompt.clone(), max_tokens)
+        };
+        Ok(Job { answers: self.choices, request: Box::new(request), prompt_tokens })
+    }
+}
+
+/// The first answer is that of a request for one; each other has a seed of its own.
+fn for_choice(sampling: &Sampling, choice: usize) -> Sampling {
+    Sampling { seed: sampling.seed.wrapping_add(choice as u64), ..sampling.clone() }
+}
+
+fn choices(param: &'static str, given: Option<u64>, limits: &LimitsConfig) -> Result<usize, ApiError> {
+    let max = limits.max_choices;
+    match usize::try_from(given.unwrap_or(1)) {
+        Ok(count) if (1..=max).contains(&count) => Ok(count),
+        _ => Err(ApiError::invalid(param, format!("`{param}` is from 1 to {max} here."))),
+    }
+}
+
+fn logprobs(wanted: Option<bool>, top: Option<u64>) -> Result<Option<usize>, ApiError> {
+    match (wanted.unwrap_or(false), top) {
+        (false, Some(1..)) => Err(ApiError::invalid("top_logprobs", "`top_logprobs` needs `logprobs` to be true.")),
+        (false, _) => Ok(None),
+        (true, top) => top_logprobs(top, MAX_TOP_LOGPROBS, "top_logprobs").map(Some),
+    }
+}
+
+fn top_logprobs(given: Option<u64>, max: u64, param: &str) -> Result<usize, ApiError> {
+    match given.unwrap_or(0) {
+        top if top <= max => Ok(top as usize),
+        _ => Err(ApiError::invalid(param, format!("`{param}` is from 0 to {max}."))),
+    }
+}
+
+fn variables(given: Option<Map<String, Value>>, tokenizer: &Tokenizer) -> Result<Map<String, Value>, ApiError> {
+    const NAME: &str = "chat_template_kwargs";
+    let given = given.unwrap_or_default();
+    if given.keys().any(|name| !template::is_free_variable(name)) {
+        return Err(ApiError::invalid(NAME, "`chat_template_kwargs` names a variable that the server sets."));
+    }
+    let protected = given.into_iter().map(|(name, value)| (name, messages::protect(value, tokenizer)));
+    let variables: Map<String, Value> = protected.collect();
+    match serde_json::to_string(&variables) {
+        Ok(text) if text.len() <= MAX_TEMPLATE_KWARGS => Ok(variables),
+        _ => Err(ApiError::invalid(NAME, format!("`{NAME}` has at most {MAX_TEMPLATE_KWARGS} bytes."))),
+    }
+}
+
+/// Only a template can make a model think more or less; where it cannot, the field would be a lie.
+fn reasoning_effort(
+    given: Option<String>,
+    serving: &Serving,
+    variables: &mut Map<String, Value>,
+) -> Result<(), ApiError> {
+    const NAME: &str = "reasoning_effort";
+    let Some(effort) = given else { return Ok(()) };
+    if !matches!(effort.as_str(), "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max") {
+        return Err(ApiError::invalid(NAME, "`reasoning_effort` is `none`, `minimal`, `low`, `medium` or `high`."));
+    }
+    if serving.model.template.as_ref().is_some_and(|template| template.knows(NAME)) {
+        variables.insert(NAME.to_owned(), effort.into());
+        return Ok(());
+    }
+    if effort == "none" {
+        return Ok(());
+    }
+    Err(ApiError::unsupported(NAME, "This model does not reason before it answers: `reasoning_effort` can be `none`."))
+}
+
+/// Whether the prompt ends ready for an answer.
+fn ending(
+    add_generation_prompt: Option<bool>,
+    continue_final_message: Option<bool>,
+    messages: &[zyron_openapi::ChatCompletionMessageParam],
+) -> Result<bool, ApiError> {
+    if !continue_final_message.unwrap_or(false) {
+        return Ok(add_generation_prompt.unwrap_or(true));
+    }
+    if add_generation_prompt == Some(true) {
+        let message = "`add_generation_prompt` begins a new message; `continue_final_message` goes on with the last.";
+        return Err(ApiError::invalid("continue_final_message", message));
+    }
+    match messages.last() {
+        Some(last) if last.role == zyron_openapi::Role::Assistant && last.content.is_some() => Ok(false),
+        _ => Err(ApiError::invalid("continue_final_message", "The last message must be the assistant's, with text.")),
+    }
+}
+
+/// Renders the conversation with the model's template.
+fn render(
+    mut conversation: Conversation,
+    continue_final: bool,
+    serving: &Serving,
+    param: &str,
+) -> Result<String, ApiError> {
+    let Some(template) = &serving.model.template else {
+        let message = "This model has no chat template; use /v1/completions.";
+        return Err(ApiError::unsupported(param, message));
     };
-    let max_tokens = max_tokens(serving, limits, prompt.len(), asked, "prompt")?;
-    Ok(Job { generate: GenerateRequest { prompt, sampling, stop, max_tokens, held: None }, streaming })
+    // What the template puts behind the last message would end it, so the end of its text is marked.
+    let mark = uuid::Uuid::new_v4().simple().to_string();
+    if let Some(last) = conversation.messages.last_mut().filter(|_| continue_final) {
+        last["content"] = format!("{}{mark}", last["content"].as_str().unwrap_or_default()).into();
+    }
+    let mut rendered = template.render(&conversation).map_err(|error| match error {
+        TemplateError::Refused(reason) => {
+            ApiError::invalid(param, format!("The model's chat template refused the conversation: {reason}"))
+        }
+        TemplateError::Failed(_) | TemplateError::Invalid(_) => {
+            // Its words may quote the conversation.
+            tracing::debug!(%error, "a chat template failed");
+            ApiError::invalid(param, "The model's chat template cannot render this conversation.")
+        }
+    })?;
+    if continue_final {
+        let end = rendered.find(&mark).ok_or_else(|| {
+            ApiError::unsupported("continue_final_message", "The model's chat template changes the last message.")
+        })?;
+        rendered.truncate(end);
+    }
+    Ok(rendered)
 }
 
 fn streaming(stream: Option<bool>, options: Option<&StreamOptions>) -> Result<Option<Streaming>, ApiError> {
@@ -117,49 +317,39 @@ fn stop(stop: Option<OneOrMany>, limits: &LimitsConfig) -> Result<Vec<String>, A
     }
 }
 
-enum OnePrompt {
-    Text(String),
-    Tokens(Vec<u32>),
-}
-
-fn one_prompt(prompt: Prompt) -> Result<OnePrompt, ApiError> {
-    let only_one = || ApiError::unsupported("prompt", "`prompt` takes one prompt here, not several.");
-    match prompt {
-        Prompt::Text(text) => Ok(OnePrompt::Text(text)),
-        Prompt::Tokens(tokens) => Ok(OnePrompt::Tokens(tokens)),
-        Prompt::Texts(texts) => {
-            <[String; 1]>::try_from(texts).map(|[text]| OnePrompt::Text(text)).map_err(|_| only_one())
-        }
-        Prompt::TokenLists(lists) => {
-            <[Vec<u32>; 1]>::try_from(lists).map(|[tokens]| OnePrompt::Tokens(tokens)).map_err(|_| only_one())
-        }
-    }
-}
-
-fn known_tokens(tokens: Vec<u32>, tokenizer: &Tokenizer) -> Result<Vec<u32>, ApiError> {
-    let size = tokenizer.vocabulary_size();
-    match tokens.iter().find(|&&token| token as usize >= size) {
-        Some(token) => {
-            Err(ApiError::invalid("prompt", format!("Token {token} is not in the vocabulary of {size} tokens.")))
-        }
-        None => Ok(tokens),
-    }
-}
-
 fn encode_error(param: &str, error: &TokenizerError) -> ApiError {
     // Its words may quote the text.
     tracing::debug!(%error, "a text could not be tokenized");
     ApiError::invalid(param, format!("`{param}` could not be tokenized."))
 }
 
-/// Off the threads that serve connections: a long text takes the tokenizer a while.
-async fn tokenize(
+/// Off the threads that serve connections: a long text takes the tokenizer a while, and a schema the compiler. It
+/// waits for one of `turns`.
+async fn off_thread<T: Send + 'static>(
     serving: &Arc<Serving>,
-    encode: impl FnOnce(&Serving) -> Result<Vec<u32>, ApiError> + Send + 'static,
-) -> Result<Vec<u32>, ApiError> {
-    let _turn = serving.tokenizing.acquire().await.map_err(|_| ApiError::Draining)?;
+    limits: &LimitsConfig,
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce(&Serving) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let timeout = Duration::from_millis(limits.prepare_timeout_ms);
+    let turn = match tokio::time::timeout(timeout, Arc::clone(turns).acquire_owned()).await {
+        Ok(turn) => turn.map_err(|_| ApiError::Draining)?,
+        Err(_) => return Err(ApiError::Overloaded(timeout)),
+    };
     let worker = Arc::clone(serving);
-    tokio::task::spawn_blocking(move || encode(&worker)).await.map_err(|_| ApiError::Internal)?
+    let working = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work(&worker)
+    });
+    match tokio::time::timeout(timeout, working).await {
+        Ok(done) => done.map_err(|_| ApiError::Internal)?,
+        Err(_) => Err(ApiError::InvalidRequest {
+            message: "The request takes too long to prepare: its text is too long or its constraint too complex."
+                .into(),
+            param: None,
+            code: Some("too_complex"),
+        }),
+    }
 }
 
 /// How many tokens may be generated after the prompt. Nothing is cut in silence: what does not fit is an error.
@@ -178,7 +368,10 @@ fn max_tokens(
     let limit = if limits.max_tokens == 0 { context_length } else { limits.max_tokens };
     let wanted = match asked {
         None => left.min(limit).max(1),
-        Some((param, 0)) => return Err(ApiError::invalid(param, format!("`{param}` must be at least 1."))),
+        // A completion may only read its prompt.
+        Some((param, 0)) if prompt_param != "prompt" => {
+            return Err(ApiError::invalid(param, format!("`{param}` must be at least 1.")));
+        }
         Some((param, tokens)) => {
             let tokens = usize::try_from(tokens).unwrap_or(usize::MAX);
             if tokens > limit && tokens <= left {

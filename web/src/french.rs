@@ -29,7 +29,8 @@ pub(crate) fn model(model: &Model) -> String {
 /// How an answer ended.
 pub(crate) fn ending(ending: &Ending) -> String {
     match ending {
-        Ending::Finished(FinishReason::Stop, figures) => stats(figures),
+        // The playground offers no tools yet, so it never sees a call.
+        Ending::Finished(FinishReason::Stop | FinishReason::ToolCalls, figures) => stats(figures),
         Ending::Finished(FinishReason::Length, figures) => {
             format!("réponse coupée à sa longueur maximale · {}", stats(figures))
         }

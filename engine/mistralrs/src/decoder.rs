@@ -4,12 +4,11 @@
 //! logits that leave only the chosen token. To stop a request it closes the channel on which mistral.rs reports
 //! progress: the next report fails and the sequence is cancelled in the same step, without a token too many.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mistralrs::{CustomLogitsProcessor, Device, Response, Result, Tensor};
 use tokio::sync::mpsc;
-use zyron_engine::{EngineError, Model, Sequence, Step};
+use zyron_engine::{Active, EngineError, Model, Sequence, Step};
 
 /// Reports that can wait unread: mistral.rs sends at most two a step, and each step empties the channel first.
 pub(crate) const RESPONSES: usize = 8;
@@ -18,7 +17,7 @@ pub(crate) const RESPONSES: usize = 8;
 pub(crate) struct Decoder {
     state: Mutex<State>,
     model: Arc<Model>,
-    active: Arc<AtomicUsize>,
+    _active: Active,
 }
 
 struct State {
@@ -32,11 +31,19 @@ impl Decoder {
         sequence: Sequence,
         model: Arc<Model>,
         responses: mpsc::Receiver<Response>,
-        active: &Arc<AtomicUsize>,
+        active: Active,
     ) -> Self {
-        active.fetch_add(1, Ordering::SeqCst);
         let state = Mutex::new(State { sequence, responses: Some(responses) });
-        Self { state, model, active: Arc::clone(active) }
+        Self { state, model, _active: active }
+    }
+}
+
+/// The error that mistral.rs reports, if it is one.
+pub(crate) fn error_in(response: Response) -> Option<String> {
+    match response {
+        Response::InternalError(error) | Response::ValidationError(error) => Some(error.to_string()),
+        Response::ModelError(error, _) | Response::CompletionModelError(error, _) => Some(error),
+        _ => None,
     }
 }
 
@@ -45,10 +52,8 @@ impl State {
     fn reported_error(&mut self) -> Option<String> {
         let responses = self.responses.as_mut()?;
         while let Ok(response) = responses.try_recv() {
-            match response {
-                Response::InternalError(error) | Response::ValidationError(error) => return Some(error.to_string()),
-                Response::ModelError(error, _) | Response::CompletionModelError(error, _) => return Some(error),
-                _ => {}
+            if let Some(error) = error_in(response) {
+                return Some(error);
             }
         }
         None
@@ -96,6 +101,5 @@ impl Drop for Decoder {
         if let Some(error) = state.reported_error() {
             state.sequence.fail(EngineError::Backend(error));
         }
-        self.active.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -6,28 +6,28 @@
 
 mod decoder;
 mod load;
+mod scoring;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mistralrs::core::MistralRs;
-use mistralrs::{Constraint, NormalRequest, Request, RequestMessage, SamplingParams};
+use mistralrs::{Constraint, NormalRequest, Request, RequestMessage, Response, SamplingParams};
 use tokio::sync::mpsc;
-use zyron_engine::{Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
+use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
 
 use crate::decoder::Decoder;
 pub use crate::load::{Dtype, LoadError, LoadOptions};
 
 /// A model loaded by mistral.rs.
 pub struct MistralrsEngine {
-    runner: Arc<MistralRs>,
-    model: Arc<Model>,
+    runner: Runner,
     active: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for MistralrsEngine {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("MistralrsEngine").field("model", &self.model.id).finish_non_exhaustive()
+        formatter.debug_struct("MistralrsEngine").field("model", &self.runner.model.id).finish_non_exhaustive()
     }
 }
 
@@ -38,51 +38,71 @@ impl MistralrsEngine {
     /// # Errors
     /// [`LoadError`], in one sentence.
     pub async fn load(model: Arc<Model>, options: LoadOptions) -> Result<Self, LoadError> {
-        let runner = load::load(&model, options).await?;
-        let engine = Self { runner, model, active: Arc::default() };
+        let mistralrs = load::load(&model, options).await?;
+        let engine = Self { runner: Runner { mistralrs, model }, active: Arc::default() };
         load::warm_up(&engine).await?;
         Ok(engine)
     }
 
     /// mistral.rs itself, for benchmarks that compare with it.
     #[must_use]
-    pub fn runner(&self) -> &Arc<MistralRs> {
-        &self.runner
+    pub fn mistralrs(&self) -> &Arc<MistralRs> {
+        &self.runner.mistralrs
+    }
+}
+
+/// What a request needs to run, on whichever thread.
+#[derive(Clone)]
+struct Runner {
+    mistralrs: Arc<MistralRs>,
+    model: Arc<Model>,
+}
+
+impl Runner {
+    /// Generates after `prompt`, which is the sequence's and what it has generated already.
+    fn generate(&self, prompt: Vec<u32>, max_tokens: usize, sequence: Sequence, active: Active) {
+        let (responses, receiver) = mpsc::channel(decoder::RESPONSES);
+        let decoder = Decoder::new(sequence, Arc::clone(&self.model), receiver, active);
+        let mut request = self.request(prompt, responses);
+        request.sampling_params.max_len = Some(max_tokens);
+        request.logits_processors = Some(vec![Arc::new(decoder)]);
+        // Where it is refused the request, and the decoder in it, is dropped: its reader is told that the engine
+        // stopped.
+        self.send(request);
     }
 
-    fn send(&self, max_tokens: usize, sequence: Sequence) {
-        let prompt = sequence.prompt().to_vec();
-        let (responses, receiver) = mpsc::channel(decoder::RESPONSES);
-        let decoder = Decoder::new(sequence, Arc::clone(&self.model), receiver, &self.active);
-        let message = NormalRequest {
+    fn request(&self, prompt: Vec<u32>, response: mpsc::Sender<Response>) -> NormalRequest {
+        NormalRequest {
             messages: RequestMessage::CompletionTokens(prompt),
             sampling_params: SamplingParams {
                 // The decoder leaves one token to choose from; without a temperature that is a plain argmax.
                 temperature: Some(0.0),
-                max_len: Some(max_tokens),
+                max_len: Some(1),
                 ..SamplingParams::neutral()
             },
-            response: responses,
+            response,
             return_logprobs: false,
             // A receiver dropped on a request that does not stream panics the engine.
             is_streaming: true,
-            id: self.runner.next_request_id(),
+            id: self.mistralrs.next_request_id(),
             constraint: Constraint::None,
             suffix: None,
             tools: None,
             tool_choice: None,
-            logits_processors: Some(vec![Arc::new(decoder)]),
+            logits_processors: None,
             return_raw_logits: false,
             web_search_options: None,
             model_id: None,
             truncate_sequence: false,
-        };
-        let sent = match self.runner.get_sender(None) {
-            Ok(sender) => sender.try_send(Request::Normal(Box::new(message))).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn send(&self, request: NormalRequest) {
+        let sent = match self.mistralrs.get_sender(None) {
+            Ok(sender) => sender.try_send(Request::Normal(Box::new(request))).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = sent {
-            // The request, and the decoder in it, is dropped here: its reader is told that the engine stopped.
             tracing::error!(%error, "mistral.rs takes no requests");
         }
     }
@@ -106,10 +126,15 @@ impl Engine for MistralrsEngine {
     fn generate(&self, request: GenerateRequest) -> Generation {
         let max_tokens = request.max_tokens;
         let (mut sequence, generation) = Sequence::start(request);
+        let active = Active::new(&self.active);
         if sequence.prompt().is_empty() {
             sequence.fail(EngineError::Backend("the prompt is empty".to_owned()));
+        } else if sequence.wants_prompt_logits() {
+            tokio::spawn(scoring::run(self.runner.clone(), max_tokens, sequence, active));
+        } else if sequence.only_reads() {
+            sequence.end();
         } else {
-            self.send(max_tokens, sequence);
+            self.runner.generate(sequence.prompt().to_vec(), max_tokens, sequence, active);
         }
         generation
     }

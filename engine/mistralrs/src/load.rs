@@ -11,7 +11,7 @@ use mistralrs::core::{
 };
 use mistralrs::{Device, best_device};
 use thiserror::Error;
-use zyron_engine::{Engine, Event, GenerateRequest, Model, Sampling, Weights};
+use zyron_engine::{Engine, Event, GenerateRequest, Model, Weights};
 
 use crate::MistralrsEngine;
 
@@ -162,12 +162,10 @@ fn resolve_isq(given: &str, model: &Model, device: &Device) -> Result<IsqType, L
 
 /// Generates one token. Kernels that lack a number format, and damaged weights, show here.
 pub(crate) async fn warm_up(engine: &MistralrsEngine) -> Result<(), LoadError> {
-    let request =
-        GenerateRequest { prompt: vec![0], sampling: Sampling::default(), stop: Vec::new(), max_tokens: 1, held: None };
-    let mut generation = engine.generate(request);
+    let mut generation = engine.generate(GenerateRequest::new(vec![0], 1));
     loop {
         match generation.recv().await {
-            Event::Token(_) => {}
+            Event::Prompt(_) | Event::Token(_) => {}
             Event::Finished { .. } => return Ok(()),
             Event::Failed(error) => return Err(LoadError::WarmUp(error.to_string())),
         }

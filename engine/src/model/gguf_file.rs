@@ -8,7 +8,7 @@ use crate::template::NamedTokens;
 use crate::tokenizer::Tokenizer;
 
 pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
-    let refused = |source: GgufError| ModelError::Gguf { path: path.to_owned(), source };
+    let refused = |reason: GgufError| ModelError::Gguf { path: path.to_owned(), reason };
     let gguf = Gguf::open(path).map_err(refused)?;
     let architecture = gguf.require_str("general.architecture").map_err(refused)?.to_owned();
     let context_length = gguf.require_uint(&format!("{architecture}.context_length")).map_err(refused)?;
@@ -17,13 +17,13 @@ pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
         .filter(|&length| length > 0)
         .ok_or_else(|| refused(GgufError::MissingKey(format!("{architecture}.context_length"))))?;
     let tokenizer =
-        Tokenizer::from_gguf(&gguf).map_err(|source| ModelError::Tokenizer { path: path.to_owned(), source })?;
+        Tokenizer::from_gguf(&gguf).map_err(|reason| ModelError::Tokenizer { path: path.to_owned(), reason })?;
     let named = |key: &str| {
         let id = usize::try_from(gguf.uint(key)?).ok()?;
         gguf.require_strings("tokenizer.ggml.tokens").ok()?.get(id).map(|token| (*token).to_owned())
     };
     let tokens = NamedTokens { bos: named("tokenizer.ggml.bos_token_id"), eos: named("tokenizer.ggml.eos_token_id") };
-    let template = Model::compile_template(path, gguf.str("tokenizer.chat_template"), tokens)?;
+    let template = Model::compile_template(path, gguf.str("tokenizer.chat_template"), tokens.clone())?;
     Ok(Model {
         id: name_of(path, ".gguf"),
         weights: Weights::Gguf(path.to_owned()),
@@ -32,6 +32,7 @@ pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
         context_length,
         owned_by: gguf.str("general.organization").map(str::to_owned),
         tokenizer,
+        tokens,
         template,
     })
 }

@@ -39,10 +39,10 @@ pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
         eos: token_text(&tokenizer_config["eos_token"]),
     };
     let tokenizer = Tokenizer::from_file(&path, ids)
-        .map_err(|source| ModelError::Tokenizer { path: folder.to_owned(), source })?
+        .map_err(|reason| ModelError::Tokenizer { path: folder.to_owned(), reason })?
         .with_end_of_sequence(tokens.eos.as_deref());
     let source = template_source(folder, &tokenizer_config)?;
-    let template = Model::compile_template(folder, source.as_deref(), tokens)?;
+    let template = Model::compile_template(folder, source.as_deref(), tokens.clone())?;
     Ok(Model {
         id: name_of(folder, ""),
         weights: Weights::Safetensors(folder.to_owned()),
@@ -51,6 +51,7 @@ pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
         context_length,
         owned_by: None,
         tokenizer,
+        tokens,
         template,
     })
 }
@@ -59,7 +60,7 @@ fn read(path: &Path) -> Result<Option<String>, ModelError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ModelError::Io { path: path.to_owned(), source }),
+        Err(reason) => Err(ModelError::Io { path: path.to_owned(), reason }),
     }
 }
 
@@ -141,7 +142,7 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
 
 /// The elements that each number format holds in one file, whose header must match its length.
 fn read_header(path: &Path) -> Result<Vec<(String, u64)>, ModelError> {
-    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let io = |reason| ModelError::Io { path: path.to_owned(), reason };
     let damaged = |detail: String| ModelError::Damaged { path: path.to_owned(), detail };
     let mut file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
@@ -175,6 +176,8 @@ mod tests {
     use serde_json::json;
     use temp_dir::TempDir;
 
+    use crate::Conversation;
+
     use super::super::Model;
     use crate::scripted::byte_tokenizer_json;
 
@@ -199,7 +202,7 @@ mod tests {
         let folder = folder();
         let model = Model::open(folder.path()).unwrap();
         assert_eq!((model.context_length, model.quantization.as_str()), (128, "BF16"));
-        assert_eq!(model.template.unwrap().render(&[], false).unwrap(), "<|im_start|>y");
+        assert_eq!(model.template.unwrap().render(&Conversation::default()).unwrap(), "<|im_start|>y");
         for id in [7, 8, model.tokenizer.token_id("<|im_end|>").unwrap()] {
             assert!(model.tokenizer.is_end_of_sequence(id));
         }

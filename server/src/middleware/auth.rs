@@ -31,7 +31,9 @@ impl ApiKey {
 }
 
 fn is_public(path: &str) -> bool {
-    matches!(path, "/" | "/openapi.json" | "/health/live" | "/health/ready") || path.starts_with("/assets/")
+    matches!(path, "/" | "/openapi.json" | "/docs" | "/health/live" | "/health/ready")
+        || path.starts_with("/assets/")
+        || path.starts_with("/docs/")
 }
 
 pub(crate) async fn authorize(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, ApiError> {

@@ -1,118 +1,184 @@
-//! A request that the engine works on. Dropping it cancels the work, wherever the request is.
+//! The answers of a request while the engine works on them. Dropping it cancels the work, wherever it is.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
-use tokio_util::sync::CancellationToken;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Span;
-use zyron_engine::{Event, GenerateRequest, Generation};
+use zyron_engine::{EngineError, Event, GenerateRequest, TokenLogprobs};
 use zyron_openapi::{FinishReason, Usage};
 
+use crate::admission::Permit;
 use crate::error::ApiError;
 use crate::state::{AppState, Serving};
+use crate::validate::Job;
 
 /// What an answer is made of.
 pub(crate) enum Part {
-    /// The next text, not empty.
-    Text(String),
+    /// The prompt's log-probabilities.
+    Prompt(Vec<TokenLogprobs>),
+    /// The next text and the entries of its tokens, not both empty.
+    Text(String, Vec<TokenLogprobs>),
     /// The last text, which may be empty, and the end.
-    End { text: String, reason: FinishReason, usage: Usage },
+    End(End),
 }
 
-/// A request that the engine works on.
+/// The end of an answer.
+pub(crate) struct End {
+    pub(crate) text: String,
+    pub(crate) logprobs: Vec<TokenLogprobs>,
+    /// The entry of the end-of-sequence token.
+    pub(crate) end: Option<TokenLogprobs>,
+    pub(crate) reason: FinishReason,
+}
+
+/// The answers of a request while the engine works on them.
 pub(crate) struct Running {
-    generation: Generation,
-    prompt_tokens: u64,
-    deadline: Pin<Box<Sleep>>,
-    abort: CancellationToken,
+    /// Each answer's events, with its place. Bounded by the tokens that were asked for.
+    events: mpsc::UnboundedReceiver<Answered>,
+    /// Drives the answers: a client that reads nothing keeps nobody's place, and meets the deadline.
+    _work: AbortOnDropHandle<()>,
+    /// Answers that have not ended.
+    open: usize,
     record: Record,
 }
 
+/// An event of the answer at this place.
+type Answered = (usize, Result<Event, ApiError>);
+
 impl Running {
     /// Waits for the request's turn and starts it.
-    pub(crate) async fn start(
-        app: &AppState,
-        serving: &Arc<Serving>,
-        mut request: GenerateRequest,
-    ) -> Result<Self, ApiError> {
-        let prompt_tokens = request.prompt.len() as u64;
-        let record = Record::new(prompt_tokens);
-        let permit = serving.admission.admit().await?;
-        // The engine holds it until it has let go of the request, which may be a step after the client has.
-        request.held = Some(Box::new(permit));
+    ///
+    /// Its first answer waits in the bounded queue, or is refused. The others follow as there is room, each behind the
+    /// requests of others that wait already: a request for many answers does not keep others from theirs.
+    pub(crate) async fn start(app: &AppState, serving: &Arc<Serving>, job: Job) -> Result<Self, ApiError> {
+        let record = Record::new(job.prompt_tokens, job.answers);
+        let mut permit = Some(serving.admission.admit().await?);
         let timeout = Duration::from_millis(app.config().limits.request_timeout_ms);
-        let deadline = Box::pin(tokio::time::sleep(timeout));
-        let generation = serving.engine.generate(request);
-        Ok(Self { generation, prompt_tokens, deadline, abort: app.abort().clone(), record })
-    }
-
-    /// The next part of the answer. After the end, or an error, there is none.
-    pub(crate) async fn next(&mut self) -> Result<Part, ApiError> {
-        loop {
-            let event = tokio::select! {
-                event = self.generation.recv() => event,
-                () = &mut self.deadline => return Err(self.record.fail(ApiError::Timeout)),
-                () = self.abort.cancelled() => return Err(self.record.fail(ApiError::Draining)),
-            };
-            match event {
-                Event::Token(token) => {
-                    self.record.token();
-                    if !token.text.is_empty() {
-                        return Ok(Part::Text(token.text));
+        let abort = app.abort().clone();
+        let at_once = serving.engine.parallelism();
+        let serving = Arc::clone(serving);
+        let Job { answers: open, mut request, .. } = job;
+        let answers = (0..open).map(move |index| answer(index, request(index), permit.take(), Arc::clone(&serving)));
+        let (sender, events) = mpsc::unbounded_channel();
+        let work = async move {
+            let mut answers = stream::iter(answers).flatten_unordered(at_once);
+            let pass_on = async {
+                while let Some(event) = answers.next().await {
+                    if sender.send(event).is_err() {
+                        break;
                     }
                 }
-                Event::Finished { reason, text, completion_tokens } => {
-                    let usage = Usage::new(self.prompt_tokens, completion_tokens as u64);
+            };
+            let error = tokio::select! {
+                () = pass_on => return,
+                () = tokio::time::sleep(timeout) => ApiError::Timeout,
+                () = abort.cancelled() => ApiError::Draining,
+            };
+            let _ = sender.send((0, Err(error)));
+        };
+        Ok(Self { events, _work: AbortOnDropHandle::new(tokio::spawn(work)), open, record })
+    }
+
+    /// The next part of one of the answers; none once all have ended. After an error there is none either.
+    pub(crate) async fn next(&mut self) -> Result<Option<(usize, Part)>, ApiError> {
+        loop {
+            let Some((index, event)) = self.events.recv().await else {
+                if self.open > 0 {
+                    return Err(self.record.fail(ApiError::Internal));
+                }
+                self.record.outcome = "completed";
+                return Ok(None);
+            };
+            let part = match event.map_err(|error| self.record.fail(error))? {
+                Event::Prompt(logprobs) => Part::Prompt(logprobs),
+                Event::Token(token) => {
+                    self.record.token(index);
+                    if token.text.is_empty() && token.logprobs.is_empty() {
+                        continue;
+                    }
+                    Part::Text(token.text, token.logprobs)
+                }
+                Event::Finished { reason, text, logprobs, end, completion_tokens } => {
+                    self.open -= 1;
+                    self.record.completion_tokens[index] = completion_tokens as u64;
                     let reason = match reason {
                         zyron_engine::FinishReason::Stop => FinishReason::Stop,
                         zyron_engine::FinishReason::Length => FinishReason::Length,
                     };
-                    self.record.finish(completion_tokens);
-                    return Ok(Part::End { text, reason, usage });
+                    Part::End(End { text, logprobs, end, reason })
+                }
+                Event::Failed(EngineError::Constraint(error)) => {
+                    return Err(self.record.fail(ApiError::ConstraintFailed(error)));
                 }
                 Event::Failed(error) => {
                     self.record.span.in_scope(|| tracing::error!(%error, "the engine failed"));
                     return Err(self.record.fail(ApiError::EngineFailed));
                 }
-            }
+            };
+            return Ok(Some((index, part)));
         }
+    }
+
+    /// The tokens so far.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage::new(self.record.prompt_tokens, self.record.completion_tokens.iter().sum())
     }
 }
 
-/// What the log says of an answer once it is over, however it ended. Counts and times, no text.
+/// The events of one answer, once it has its turn.
+fn answer(
+    index: usize,
+    mut request: GenerateRequest,
+    permit: Option<Permit>,
+    serving: Arc<Serving>,
+) -> BoxStream<'static, Answered> {
+    let events = async move {
+        let permit = match permit {
+            Some(permit) => permit,
+            None => serving.admission.admit_next().await?,
+        };
+        // The engine holds it until it has let go of the request, which may be a step after the client has.
+        request.held = Some(Box::new(permit));
+        Ok(serving.engine.generate(request))
+    };
+    let events = stream::once(events).flat_map(move |started: Result<_, ApiError>| match started {
+        Ok(generation) => generation.map(move |event| (index, Ok(event))).boxed(),
+        Err(error) => stream::once(async move { (index, Err(error)) }).boxed(),
+    });
+    events.boxed()
+}
+
+/// What the log says of a request once it is over, however it ended. Counts and times, no text.
 struct Record {
     /// The request's, for its id: a stream is read after the request's own span has ended.
     span: Span,
     start: Instant,
     first_token: Option<Duration>,
     prompt_tokens: u64,
-    completion_tokens: usize,
+    /// Of each answer.
+    completion_tokens: Vec<u64>,
     outcome: &'static str,
 }
 
 impl Record {
-    fn new(prompt_tokens: u64) -> Self {
+    fn new(prompt_tokens: u64, answers: usize) -> Self {
         let span = Span::current();
         Self {
             span,
             start: Instant::now(),
             first_token: None,
             prompt_tokens,
-            completion_tokens: 0,
+            completion_tokens: vec![0; answers],
             outcome: "cancelled",
         }
     }
 
-    fn token(&mut self) {
-        self.completion_tokens += 1;
+    fn token(&mut self, index: usize) {
+        self.completion_tokens[index] += 1;
         self.first_token.get_or_insert_with(|| self.start.elapsed());
-    }
-
-    fn finish(&mut self, completion_tokens: usize) {
-        self.completion_tokens = completion_tokens;
-        self.outcome = "completed";
     }
 
     fn fail(&mut self, error: ApiError) -> ApiError {
@@ -128,7 +194,7 @@ impl Drop for Record {
             tracing::info!(
                 outcome = self.outcome,
                 prompt_tokens = self.prompt_tokens,
-                completion_tokens = self.completion_tokens,
+                completion_tokens = self.completion_tokens.iter().sum::<u64>(),
                 first_token_ms = self.first_token.map(millis),
                 total_ms = millis(self.start.elapsed()),
                 "generated"

@@ -18,7 +18,42 @@ use crate::validate;
     post,
     path = "/v1/chat/completions",
     tag = "Chat",
-    request_body = ChatCompletionRequest,
+    request_body(content = ChatCompletionRequest, examples(
+        ("conversation" = (summary = "A conversation", value = json!({
+            "model": "MODEL", "max_tokens": 64,
+            "messages": [
+                {"role": "system", "content": "Tu es analyste financier."},
+                {"role": "user", "content": "Qu’est-ce que l’excédent brut d’exploitation ?"}
+            ]
+        }))),
+        ("stream" = (summary = "A stream with its usage", value = json!({
+            "model": "MODEL", "max_tokens": 64, "stream": true, "stream_options": {"include_usage": true},
+            "messages": [{"role": "user", "content": "Définis le besoin en fonds de roulement."}]
+        }))),
+        ("structured" = (summary = "An answer under a JSON schema", value = json!({
+            "model": "MODEL", "max_tokens": 128,
+            "messages": [{"role": "user", "content": "Le chiffre d’affaires de 2025 est de 12 M€."}],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "chiffre", "strict": true, "schema": {
+                "type": "object", "properties": {"annee": {"type": "integer"}, "montant": {"type": "number"}},
+                "required": ["annee", "montant"], "additionalProperties": false
+            }}}
+        }))),
+        ("tools" = (summary = "A tool to call", value = json!({
+            "model": "MODEL", "max_tokens": 128, "tool_choice": "auto",
+            "messages": [{"role": "user", "content": "Quel est l’EBE de 2025 ?"}],
+            "tools": [{"type": "function", "function": {
+                "name": "lire_poste", "description": "Lit un poste du compte de résultat.",
+                "parameters": {
+                    "type": "object", "properties": {"poste": {"type": "string"}, "annee": {"type": "integer"}},
+                    "required": ["poste", "annee"], "additionalProperties": false
+                }
+            }}]
+        }))),
+        ("logprobs" = (summary = "Two answers with log-probabilities", value = json!({
+            "model": "MODEL", "max_tokens": 8, "n": 2, "seed": 7, "logprobs": true, "top_logprobs": 3,
+            "messages": [{"role": "user", "content": "Cite un ratio."}]
+        }))),
+    )),
     responses(
         (status = 200, description = "The answer.", content(
             (ChatCompletion = "application/json"),
@@ -36,6 +71,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
     let job = validate::chat(serving, &app.config().limits, request).await?;
-    let running = Running::start(&app, serving, job.generate).await?;
-    respond::answer(ChatShape::new(serving, job.streaming), job.streaming, running, &app).await
+    let shape = ChatShape::new(serving, &job);
+    let running = Running::start(&app, serving, job.job).await?;
+    respond::answer(shape, job.streaming.is_some(), running, &app).await
 }

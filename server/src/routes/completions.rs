@@ -18,7 +18,14 @@ use crate::validate;
     post,
     path = "/v1/completions",
     tag = "Completions",
-    request_body = CompletionRequest,
+    request_body(content = CompletionRequest, examples(
+        ("text" = (summary = "A text to continue", value = json!({
+            "model": "MODEL", "prompt": "La capacité d’autofinancement est", "max_tokens": 32, "temperature": 0
+        }))),
+        ("score" = (summary = "The log-probabilities of a text", value = json!({
+            "model": "MODEL", "prompt": "Le résultat net est positif.", "max_tokens": 0, "echo": true, "logprobs": 1
+        }))),
+    )),
     responses(
         (status = 200, description = "The answer.", content(
             (Completion = "application/json"),
@@ -36,6 +43,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
     let job = validate::completion(serving, &app.config().limits, request).await?;
-    let running = Running::start(&app, serving, job.generate).await?;
-    respond::answer(CompletionShape::new(serving, job.streaming), job.streaming, running, &app).await
+    let shape = CompletionShape::new(serving, &job);
+    let running = Running::start(&app, serving, job.job).await?;
+    respond::answer(shape, job.streaming.is_some(), running, &app).await
 }

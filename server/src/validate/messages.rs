@@ -1,7 +1,8 @@
 //! A conversation on the wire to the messages of a chat template.
 
-use zyron_engine::{Message, Model, TemplateError, Tokenizer};
-use zyron_openapi::{ChatCompletionMessageParam, ContentPart, MessageContent, Role};
+use serde_json::{Map, Value, json};
+use zyron_engine::Tokenizer;
+use zyron_openapi::{ChatCompletionMessageParam, ContentPart, MessageContent, MessageToolCall, Role};
 
 use crate::error::ApiError;
 
@@ -10,45 +11,90 @@ pub(super) fn read(
     messages: Vec<ChatCompletionMessageParam>,
     max: usize,
     tokenizer: &Tokenizer,
-) -> Result<Vec<Message>, ApiError> {
+) -> Result<Vec<Value>, ApiError> {
     if messages.is_empty() {
         return Err(ApiError::invalid("messages", "`messages` must hold at least one message."));
     }
     if messages.len() > max {
         return Err(ApiError::invalid("messages", format!("`messages` holds more than the {max} allowed here.")));
     }
-    let read = |(index, message)| read_one(index, message, tokenizer);
+    let read = |(index, message)| read_one(index, message).map(|message| protect(message, tokenizer));
     messages.into_iter().enumerate().map(read).collect()
 }
 
-fn read_one(index: usize, message: ChatCompletionMessageParam, tokenizer: &Tokenizer) -> Result<Message, ApiError> {
+/// Marks what spells a control token, in every text of `value`.
+pub(super) fn protect(value: Value, tokenizer: &Tokenizer) -> Value {
+    match value {
+        Value::String(text) => tokenizer.protect(&text).into_owned().into(),
+        Value::Array(values) => values.into_iter().map(|value| protect(value, tokenizer)).collect(),
+        Value::Object(fields) => {
+            let protect =
+                |(key, value): (String, Value)| (tokenizer.protect(&key).into_owned(), protect(value, tokenizer));
+            fields.into_iter().map(protect).collect::<Map<_, _>>().into()
+        }
+        other => other,
+    }
+}
+
+fn read_one(index: usize, message: ChatCompletionMessageParam) -> Result<Value, ApiError> {
     let at = |field: &str| format!("messages[{index}].{field}");
-    let tools = "Tool calls are not supported yet.";
     let role = match message.role {
         // Templates know the older name only.
         Role::System | Role::Developer => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
-        Role::Tool | Role::Function => return Err(ApiError::unsupported(at("role"), tools)),
+        Role::Tool => "tool",
+        Role::Function => {
+            return Err(ApiError::unsupported(at("role"), "The role `function` is not supported; use `tool`."));
+        }
     };
-    if message.tool_calls.as_ref().is_some_and(|calls| calls.as_array().is_none_or(|calls| !calls.is_empty())) {
-        return Err(ApiError::unsupported(at("tool_calls"), tools));
-    }
     let refused = [
-        ("tool_call_id", message.tool_call_id.is_some()),
         ("function_call", message.function_call.is_some()),
         ("audio", message.audio.is_some()),
+        ("tool_calls", role != "assistant" && message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty())),
+        ("tool_call_id", role != "tool" && message.tool_call_id.is_some()),
     ];
     if let Some((field, _)) = refused.into_iter().find(|&(_, given)| given) {
-        return Err(ApiError::unsupported(at(field), format!("`{field}` is not supported.")));
+        return Err(ApiError::unsupported(at(field), format!("`{field}` is not supported in a message of this role.")));
     }
+    if role == "tool" && message.tool_call_id.is_none() {
+        return Err(ApiError::invalid(at("tool_call_id"), "A tool's message names the call whose result it is."));
+    }
+    let calls = message.tool_calls.unwrap_or_default();
     let content = match (message.content, message.refusal) {
-        (Some(content), _) => text_of(content, &at("content"))?,
-        (None, Some(refusal)) => refusal,
+        (Some(content), _) => Value::from(text_of(content, &at("content"))?),
+        (None, Some(refusal)) => refusal.into(),
+        (None, None) if !calls.is_empty() => Value::Null,
         (None, None) => return Err(ApiError::invalid(at("content"), "A message needs its `content`.")),
     };
-    let protect = |text: String| tokenizer.protect(&text).into_owned();
-    Ok(Message { role: role.to_owned(), content: protect(content), name: message.name.map(protect) })
+    let mut read = json!({"role": role, "content": content});
+    if let Some(name) = message.name {
+        read["name"] = name.into();
+    }
+    if let Some(id) = message.tool_call_id {
+        read["tool_call_id"] = id.into();
+    }
+    if !calls.is_empty() {
+        let calls = calls.into_iter().enumerate();
+        let calls: Result<Vec<_>, _> =
+            calls.map(|(call, it)| read_call(it, &at(&format!("tool_calls[{call}]")))).collect();
+        read["tool_calls"] = calls?.into();
+    }
+    Ok(read)
+}
+
+fn read_call(call: MessageToolCall, path: &str) -> Result<Value, ApiError> {
+    if call.kind != "function" {
+        return Err(ApiError::unsupported(format!("{path}.type"), "The type of a tool call is `function`."));
+    }
+    called(&call.id, &call.function.name, &call.function.arguments, &format!("{path}.function.arguments"))
+}
+
+/// A call as templates read it: its arguments are an object, not JSON in a string.
+pub(super) fn called(id: &str, name: &str, arguments: &str, path: &str) -> Result<Value, ApiError> {
+    let arguments: Value = serde_json::from_str(arguments)
+        .map_err(|_| ApiError::invalid(path, "The arguments of a call are JSON in a string."))?;
+    Ok(json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}))
 }
 
 /// Parts are joined by line breaks, as other servers of open models do.
@@ -65,33 +111,20 @@ fn text_of(content: MessageContent, path: &str) -> Result<String, ApiError> {
     }
 }
 
+/// The refusal of a part that is no text.
+pub(super) fn text_only(path: &str) -> ApiError {
+    ApiError::unsupported(path, "This model reads text only: images, audio and files are not supported.")
+}
+
 fn part_text(part: ContentPart, path: &str) -> Result<String, ApiError> {
     let missing =
         |field: &str| ApiError::invalid(format!("{path}.{field}"), format!("A part of this type needs its `{field}`."));
+    let not_text = part.image_url.is_some() || part.input_audio.is_some() || part.file.is_some();
     match part.kind.as_str() {
+        "image_url" | "input_audio" | "file" => Err(text_only(path)),
+        _ if not_text => Err(text_only(path)),
         "text" => part.text.ok_or_else(|| missing("text")),
         "refusal" => part.refusal.ok_or_else(|| missing("refusal")),
-        "image_url" | "input_audio" | "file" => {
-            Err(ApiError::unsupported(path, "This model reads text only: images, audio and files are not supported."))
-        }
         _ => Err(ApiError::invalid(format!("{path}.type"), "The type of a content part is `text`.")),
     }
-}
-
-/// Renders the messages with the model's template.
-pub(super) fn render(messages: &[Message], model: &Model) -> Result<String, ApiError> {
-    let Some(template) = &model.template else {
-        let message = "This model has no chat template; use /v1/completions.";
-        return Err(ApiError::unsupported("messages", message));
-    };
-    template.render(messages, true).map_err(|error| match error {
-        TemplateError::Refused(reason) => {
-            ApiError::invalid("messages", format!("The model's chat template refused the conversation: {reason}"))
-        }
-        TemplateError::Failed(_) | TemplateError::Invalid(_) => {
-            // Its words may quote the conversation.
-            tracing::debug!(%error, "a chat template failed");
-            ApiError::invalid("messages", "The model's chat template cannot render this conversation.")
-        }
-    })
 }

@@ -2,7 +2,7 @@
 //! happens anyway.
 
 use serde_json::{Value, json};
-use zyron_openapi::{ChatCompletionRequest, CompletionRequest};
+use zyron_openapi::{ChatCompletionRequest, ResponseRequest};
 
 use crate::error::ApiError;
 
@@ -14,29 +14,31 @@ pub(super) fn chat(request: &ChatCompletionRequest) -> Result<(), ApiError> {
         ("audio", request.audio.is_none()),
         ("function_call", is(request.function_call.as_ref(), &[json!("none")])),
         ("functions", is(request.functions.as_ref(), &[json!([])])),
-        ("logprobs", !request.logprobs.unwrap_or(false)),
         ("modalities", is(request.modalities.as_ref(), &[json!(["text"])])),
         ("moderation", request.moderation.is_none()),
-        ("n", request.n.unwrap_or(1) == 1),
         ("prediction", request.prediction.is_none()),
-        ("reasoning_effort", request.reasoning_effort.as_deref().unwrap_or("none") == "none"),
-        ("response_format", is(request.response_format.as_ref(), &[json!({"type": "text"})])),
-        ("tool_choice", is(request.tool_choice.as_ref(), &[json!("none"), json!("auto")])),
-        ("tools", is(request.tools.as_ref(), &[json!([])])),
-        ("top_logprobs", request.top_logprobs.unwrap_or(0) == 0),
         ("verbosity", request.verbosity.as_deref().unwrap_or("medium") == "medium"),
         ("web_search_options", request.web_search_options.is_none()),
     ];
     first(&fields)
 }
 
-pub(super) fn completion(request: &CompletionRequest) -> Result<(), ApiError> {
+pub(super) fn response(request: &ResponseRequest) -> Result<(), ApiError> {
+    let text = request.text.as_ref();
+    let reasoning = request.reasoning.as_ref();
     let fields = [
-        ("best_of", request.best_of.unwrap_or(1) == 1),
-        ("echo", !request.echo.unwrap_or(false)),
-        ("logprobs", request.logprobs.is_none()),
-        ("n", request.n.unwrap_or(1) == 1),
-        ("suffix", request.suffix.as_deref().unwrap_or_default().is_empty()),
+        ("context_management", request.context_management.is_none()),
+        ("conversation", request.conversation.is_none()),
+        ("max_tool_calls", request.max_tool_calls.is_none()),
+        ("moderation", request.moderation.is_none()),
+        ("prompt", request.prompt.is_none()),
+        ("reasoning.context", reasoning.is_none_or(|it| it.context.is_none())),
+        ("reasoning.effort", reasoning.and_then(|it| it.effort.as_deref()).unwrap_or("none") == "none"),
+        ("reasoning.generate_summary", reasoning.is_none_or(|it| it.generate_summary.is_none())),
+        ("reasoning.mode", reasoning.is_none_or(|it| it.mode.is_none())),
+        ("reasoning.summary", reasoning.is_none_or(|it| it.summary.is_none())),
+        ("text.verbosity", text.and_then(|it| it.verbosity.as_deref()).unwrap_or("medium") == "medium"),
+        ("truncation", request.truncation.as_deref().unwrap_or("disabled") == "disabled"),
     ];
     first(&fields)
 }

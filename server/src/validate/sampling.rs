@@ -64,7 +64,7 @@ impl<'a> SamplingFields<'a> {
     }
 }
 
-fn within(
+pub(super) fn within(
     param: &'static str,
     value: Option<f64>,
     default: f32,

@@ -1,6 +1,8 @@
 //! The test language of the end-to-end tests: a server in this process on a real socket, over a scripted engine, and
 //! requests to it. Tests wait on events, never on time.
 
+mod obedient;
+
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -15,6 +17,8 @@ use zyron_openapi::sse::{self, StreamError};
 use zyron_openapi::{ChatCompletionChunk, Completion};
 use zyron_server::App;
 use zyron_server::config::Config;
+
+pub use crate::obedient::obey;
 
 /// The context of the scripted model, in tokens, which are bytes.
 pub const CONTEXT: usize = 4096;
@@ -34,6 +38,7 @@ pub struct TestServer {
 /// How to start a [`TestServer`].
 pub struct Setup {
     overrides: Vec<(&'static str, String)>,
+    origins: Vec<String>,
     key: Option<&'static str>,
     parallelism: usize,
     loaded: bool,
@@ -42,7 +47,7 @@ pub struct Setup {
 /// A server with the default configuration.
 #[must_use]
 pub fn setup() -> Setup {
-    Setup { overrides: Vec::new(), key: None, parallelism: 1, loaded: true }
+    Setup { overrides: Vec::new(), origins: Vec::new(), key: None, parallelism: 1, loaded: true }
 }
 
 impl Setup {
@@ -50,6 +55,13 @@ impl Setup {
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
         self.overrides.push((key, value.to_string()));
+        self
+    }
+
+    /// Lets pages of this origin call.
+    #[must_use]
+    pub fn origin(mut self, origin: &str) -> Self {
+        self.origins.push(origin.to_owned());
         self
     }
 
@@ -80,12 +92,18 @@ impl Setup {
         self.plays(move |_, _| vec![Act::Say(text.clone())]).await
     }
 
+    /// Starts a server that does what requests tell it, as [`obey`] describes.
+    pub async fn obeys(self) -> TestServer {
+        self.plays(|request, _| obey(request)).await
+    }
+
     /// Starts a server whose engine follows `script`, which is given each request and its prompt as text.
     pub async fn plays(
         self,
         script: impl Fn(&GenerateRequest, &str) -> Vec<Act> + Send + Sync + 'static,
     ) -> TestServer {
-        let config = Config::load(None, &self.overrides).expect("the overrides are valid");
+        let mut config = Config::load(None, &self.overrides).expect("the overrides are valid");
+        config.server.cors_origins = self.origins;
         let app = App::new(config, self.key).expect("the server may start");
         let model = Arc::new(byte_model(CONTEXT));
         let engine = Arc::new(ScriptedEngine::new(Arc::clone(&model), self.parallelism, script));

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use zyron_engine::{Engine, Message, Model};
+use serde_json::json;
+use zyron_engine::{Conversation, Engine, Model};
 use zyron_engine_mistralrs::{LoadOptions, MistralrsEngine};
 
 use crate::instant::InstantEngine;
@@ -64,11 +65,11 @@ async fn main() -> anyhow::Result<()> {
     // The first round warms what is allocated and compiled lazily; it is not counted.
     for round in 0..=args.rounds {
         let (direct, zyron) = if round % 2 == 0 {
-            let direct = direct::generate(engine.runner(), &prompt, args.tokens).await?;
+            let direct = direct::generate(engine.mistralrs(), &prompt, args.tokens).await?;
             (direct, zyron.chat(QUESTION, args.tokens).await?)
         } else {
             let zyron = zyron.chat(QUESTION, args.tokens).await?;
-            (direct::generate(engine.runner(), &prompt, args.tokens).await?, zyron)
+            (direct::generate(engine.mistralrs(), &prompt, args.tokens).await?, zyron)
         };
         let layer = layer.chat(QUESTION, args.tokens).await?;
         if round > 0 {
@@ -81,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
 
 fn tokens_of(model: &Model) -> anyhow::Result<Vec<u32>> {
     let template = model.template.as_ref().context("the model has no chat template")?;
-    let message = Message { role: "user".to_owned(), content: QUESTION.to_owned(), name: None };
-    Ok(model.tokenizer.encode_rendered(&template.render(&[message], true)?)?)
+    let messages = vec![json!({"role": "user", "content": QUESTION})];
+    let conversation = Conversation { messages, add_generation_prompt: true, ..Conversation::default() };
+    Ok(model.tokenizer.encode_rendered(&template.render(&conversation)?)?)
 }

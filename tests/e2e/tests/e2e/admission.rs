@@ -31,6 +31,22 @@ async fn a_turn_that_does_not_come_is_refused() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_nothing_keeps_nobody_waiting() {
+    let server = setup().says(&"a".repeat(1000)).await;
+    let body = chat("Salut", json!({"stream": true, "n": 16, "logprobs": true, "top_logprobs": 20}));
+    let unread = server.chat(&body).await;
+    assert_eq!(unread.status(), 200);
+    for _ in 0..4 {
+        let other = chat("Salut", json!({}));
+        let other = tokio::time::timeout(std::time::Duration::from_secs(60), server.chat(&other))
+            .await
+            .expect("it has its turn");
+        assert_eq!(other.status(), 200);
+    }
+    drop(unread);
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_frees_its_place() {
     let server = setup().plays(|_, prompt| match prompt.contains("stall") {
         true => vec![Act::Say("a".into()), Act::Stall],

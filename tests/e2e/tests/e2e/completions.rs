@@ -51,22 +51,11 @@ async fn a_prompt_may_be_tokens() {
 async fn wrong_prompts_are_named() {
     let server = setup().says("ok").await;
     for prompt in
-        [json!(""), json!([]), json!([258]), json!([[]]), json!(["a", "b"]), json!([1.5]), json!(null), json!({})]
+        [json!(""), json!([]), json!([258]), json!([[]]), json!(["a", 1]), json!([1.5]), json!(null), json!({})]
     {
         let response = server.complete(&json!({"model": "scripted", "prompt": prompt})).await;
         let error = error(response, 400).await;
         let expected = if prompt == json!([1.5]) { "prompt[0]" } else { "prompt" };
         assert_eq!(error["param"], expected, "{prompt}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn what_cannot_be_honoured_is_refused() {
-    let server = setup().says("ok").await;
-    for (field, value) in
-        [("echo", json!(true)), ("logprobs", json!(1)), ("n", json!(2)), ("best_of", json!(3)), ("suffix", json!("b"))]
-    {
-        let error = error(server.complete(&completion("x", json!({field: value}))).await, 400).await;
-        assert_eq!((&error["param"], &error["code"]), (&json!(field), &json!("unsupported_parameter")));
     }
 }

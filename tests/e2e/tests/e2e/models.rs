@@ -20,12 +20,18 @@ async fn the_document_lists_every_route() {
     let mut paths: Vec<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     paths.sort_unstable();
     let expected = [
+        "/detokenize",
         "/health/live",
         "/health/ready",
+        "/tokenize",
+        "/tokenizer_info",
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/models",
         "/v1/models/{model}",
+        "/v1/responses",
+        "/v1/responses/{response_id}",
+        "/v1/responses/{response_id}/cancel",
     ];
     assert_eq!(paths, expected);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));

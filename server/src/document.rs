@@ -1,0 +1,100 @@
+//! The OpenAPI document: what each operation says of itself, and what holds for all of them.
+
+use axum::http::StatusCode;
+use utoipa::OpenApi;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Zyron",
+        description = "An OpenAI-compatible server for a French finance language model.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(
+        zyron_openapi::ChatCompletionChunk,
+        zyron_openapi::ErrorResponse,
+        zyron_openapi::ResponseEvent,
+    )),
+    security(("api_key" = []))
+)]
+struct Document;
+
+/// The document before the operations are added.
+pub(crate) fn skeleton() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("api_key", scheme);
+    document
+}
+
+/// Headers of every answer.
+const HEADERS: [(&str, Type, &str); 3] = [
+    ("x-request-id", Type::String, "The id under which the server's log has the request: the client's, or a new one."),
+    ("openai-processing-ms", Type::Integer, "Milliseconds until the answer began."),
+    ("openai-version", Type::String, "The version of OpenAI's API: 2020-10-01."),
+];
+
+/// Errors of any operation.
+const ERRORS: [(StatusCode, &str); 3] = [
+    (StatusCode::UNAUTHORIZED, "The key is missing or wrong."),
+    (StatusCode::FORBIDDEN, "The server has no key and is asked under a name that is not this machine's."),
+    (StatusCode::INTERNAL_SERVER_ERROR, "The server failed; its log says why, under the request's id."),
+];
+
+/// Errors of an operation that reads a body.
+const BODY_ERRORS: [(StatusCode, &str); 3] = [
+    (StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
+    (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long."),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not `application/json`."),
+];
+
+/// Errors of an operation that generates.
+const GENERATION_ERRORS: [(StatusCode, &str); 1] =
+    [(StatusCode::GATEWAY_TIMEOUT, "The answer was not complete within the time the server allows.")];
+
+/// Adds what holds for all operations.
+pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        operations.into_iter().flatten().for_each(complete_operation);
+    }
+}
+
+fn complete_operation(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    let is_public = operation.security.as_ref().is_some_and(|security| !security.is_empty());
+    let generates = responses.contains_key("429");
+    let errors = ERRORS
+        .into_iter()
+        .filter(|_| !is_public)
+        .chain(BODY_ERRORS.into_iter().filter(|_| operation.request_body.is_some()))
+        .chain(GENERATION_ERRORS.into_iter().filter(|_| generates));
+    for (status, description) in errors {
+        responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(error(description)));
+    }
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        for (name, kind, description) in HEADERS {
+            add_header(response, name, kind, description);
+        }
+        if matches!(status.as_str(), "429" | "503") && generates {
+            add_header(response, "retry-after", Type::Integer, "Seconds after which to try again.");
+            add_header(response, "retry-after-ms", Type::Integer, "The same in milliseconds, which SDKs read first.");
+        }
+    }
+}
+
+fn error(description: &str) -> Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorResponse"))).build();
+    ResponseBuilder::new().description(description).content("application/json", content).build()
+}
+
+fn add_header(response: &mut Response, name: &str, kind: Type, description: &str) {
+    let schema = ObjectBuilder::new().schema_type(kind);
+    let header = HeaderBuilder::new().schema(schema).description(Some(description)).build();
+    response.headers.insert(name.to_owned(), header);
+}

@@ -1,0 +1,62 @@
+//! What `/tokenize` and `/detokenize` are asked.
+
+use std::sync::Arc;
+
+use serde_json::Map;
+use zyron_engine::{Conversation, tool_calls};
+use zyron_openapi::{Detokenize, DetokenizeRequest, Tokenize, TokenizeRequest};
+
+use super::{completion, encode_error, messages, off_thread, render};
+use crate::config::LimitsConfig;
+use crate::error::ApiError;
+use crate::state::Serving;
+
+/// Tokenizes a text or a conversation.
+pub(crate) async fn tokenize(
+    serving: &Arc<Serving>,
+    limits: &LimitsConfig,
+    request: TokenizeRequest,
+) -> Result<Tokenize, ApiError> {
+    request.model.as_deref().map_or(Ok(()), |name| serving.check_name(name))?;
+    let (special, opened) = (request.add_special_tokens.unwrap_or(true), request.add_generation_prompt.unwrap_or(true));
+    let messages = match (&request.prompt, request.messages) {
+        (Some(_), None) => None,
+        (None, Some(given)) => Some(messages::read(given, limits.max_messages, &serving.model.tokenizer)?),
+        _ => return Err(ApiError::invalid("prompt", "Give `prompt` or `messages`, one of the two.")),
+    };
+    let unfit = match messages {
+        None => request.add_generation_prompt.map(|_| ("add_generation_prompt", "messages")),
+        Some(_) => request.add_special_tokens.map(|_| ("add_special_tokens", "prompt")),
+    };
+    if let Some((field, needed)) = unfit {
+        return Err(ApiError::invalid(field, format!("`{field}` needs `{needed}`.")));
+    }
+    let prompt = request.prompt.unwrap_or_default();
+    let spelled = request.return_token_strs.unwrap_or(false);
+    let work = move |serving: &Serving| {
+        let tokenizer = &serving.model.tokenizer;
+        let tokens = match messages {
+            None => tokenizer.encode(&prompt, special).map_err(|error| encode_error("prompt", &error))?,
+            Some(messages) => {
+                let mut conversation =
+                    Conversation { messages, tools: Vec::new(), add_generation_prompt: opened, variables: Map::new() };
+                tool_calls::adapt(&mut conversation, &serving.tool_format);
+                let rendered = render(conversation, false, serving, "messages")?;
+                tokenizer.encode_rendered(&rendered).map_err(|error| encode_error("messages", &error))?
+            }
+        };
+        let token_strs = spelled.then(|| tokens.iter().map(|&token| tokenizer.spelling(token)).collect());
+        let max_model_len = serving.model.context_length as u64;
+        Ok(Tokenize { count: tokens.len() as u64, max_model_len, tokens, token_strs })
+    };
+    off_thread(serving, limits, &serving.tokenizing, work).await
+}
+
+/// Turns tokens into text.
+pub(crate) fn detokenize(serving: &Serving, request: DetokenizeRequest) -> Result<Detokenize, ApiError> {
+    request.model.as_deref().map_or(Ok(()), |name| serving.check_name(name))?;
+    let tokenizer = &serving.model.tokenizer;
+    let tokens = completion::known(request.tokens, tokenizer, "tokens")?;
+    let bytes: Vec<u8> = tokens.iter().flat_map(|&token| tokenizer.shown_bytes(token).into_owned()).collect();
+    Ok(Detokenize { prompt: String::from_utf8_lossy(&bytes).into_owned() })
+}

@@ -1,0 +1,58 @@
+//! An engine that does what it is told, for tests that cannot bring a script of their own.
+
+use zyron_engine::GenerateRequest;
+use zyron_engine::scripted::Act;
+
+const START: u32 = 256;
+const END: u32 = 257;
+
+/// Does what a request says last:
+///
+/// - `say …` is answered with the rest, byte for byte as far as the request's constraint lets it.
+/// - `stall` waits for ever. `fail` fails in the middle of the answer.
+/// - Anything else is answered with itself or, where there is a constraint, with the shortest text that it allows.
+#[must_use]
+pub fn obey(request: &GenerateRequest) -> Vec<Act> {
+    let said = said_last(request);
+    let mut acts = match said.as_str() {
+        "stall" => vec![Act::Stall],
+        "fail" => vec![Act::Say("abc".to_owned()), Act::Fail("the script says so".to_owned())],
+        said => match said.strip_prefix("say ") {
+            Some(text) => vec![Act::Say(text.to_owned())],
+            None if request.constraint.is_none() => vec![Act::Say(said.to_owned())],
+            None => Vec::new(),
+        },
+    };
+    if request.constraint.is_some() {
+        acts.extend(std::iter::repeat_n(Act::Logits(preferences()), request.max_tokens));
+    }
+    acts
+}
+
+/// What soonest ends an answer that is under a constraint comes first.
+fn preferences() -> Vec<(u32, f32)> {
+    let preference = |byte: u8| match byte {
+        b'"' => 8.0,
+        b'}' => 7.0,
+        b']' => 6.5,
+        b',' => 6.0,
+        b'0'..=b'9' => 2.0,
+        b'a'..=b'z' | b'A'..=b'Z' => 1.0,
+        b' ' => -5.0,
+        b'\\' => -9.0,
+        _ => 3.0,
+    };
+    (b' '..=b'~').map(|byte| (u32::from(byte), preference(byte))).chain([(END, 12.0)]).collect()
+}
+
+/// What a user said last: the text between the control tokens of the last user's message, or all of a prompt that has
+/// none.
+fn said_last(request: &GenerateRequest) -> String {
+    let text = |tokens: &[u32]| {
+        let bytes: Vec<u8> = tokens.iter().filter_map(|&token| u8::try_from(token).ok()).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let messages: Vec<String> = request.prompt.split(|&token| token == START).map(text).collect();
+    let of_user = |message: &String| message.strip_prefix("user\n").map(|said| said.trim_end_matches('\n').to_owned());
+    messages.iter().rev().find_map(of_user).unwrap_or_else(|| text(&request.prompt))
+}
