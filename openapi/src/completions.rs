@@ -215,8 +215,9 @@ pub struct CompletionLogprobs {
     pub tokens: Vec<String>,
     /// Their log-probabilities; null for the first token of a prompt, which nothing precedes.
     pub token_logprobs: Vec<Option<f64>>,
-    /// The likeliest tokens at each place, the token that stands there among them; null as above.
-    pub top_logprobs: Vec<Option<BTreeMap<String, f64>>>,
+    /// The likeliest tokens at each place, the token that stands there among them; null as above, and as a whole where
+    /// `logprobs` is 0.
+    pub top_logprobs: Option<Vec<Option<BTreeMap<String, f64>>>>,
     /// Where each token begins in the text, in characters.
     pub text_offset: Vec<u64>,
 }

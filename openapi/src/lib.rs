@@ -31,6 +31,7 @@ pub use models::{Model, ModelList};
 pub use one_or_many::OneOrMany;
 pub use response_format::{JsonSchemaFormat, ResponseFormat, StructuredOutputs};
 pub use responses::{InputItem, OutputItem, Response, ResponseEvent, ResponseInput, ResponseRequest};
+pub use sse::ServerSentEvent;
 pub use stream_options::StreamOptions;
 pub use tokenize::{Detokenize, DetokenizeRequest, Tokenize, TokenizeRequest, TokenizerInfo};
 pub use tools::{ChatCompletionTool, MessageToolCall, ToolChoice};

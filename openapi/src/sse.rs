@@ -8,6 +8,7 @@ use std::fmt::Display;
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures::stream::{self, Stream, StreamExt};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -15,6 +16,18 @@ use crate::ErrorResponse;
 
 /// The `data:` of the event that ends a stream.
 pub const DONE: &str = "[DONE]";
+
+/// One event of a streamed answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
+pub struct ServerSentEvent {
+    /// Its name, which only the events of `/v1/responses` have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// JSON: a `ChatCompletionChunk`, a `Completion` or a `ResponseEvent`, or an `ErrorResponse` where the answer failed
+    /// on its way. `[DONE]` is the last but in `/v1/responses`.
+    pub data: String,
+}
 
 /// Why a stream ended without its `[DONE]`.
 #[derive(Clone, Debug, Error, PartialEq)]

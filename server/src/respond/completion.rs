@@ -19,7 +19,8 @@ pub(crate) struct CompletionShape {
     model: Arc<Model>,
     system_fingerprint: String,
     include_usage: bool,
-    logprobs: bool,
+    /// Whether log-probabilities are given, and how many alternatives.
+    logprobs: Option<usize>,
     /// The text of each prompt, where it is given back.
     echo: Option<Vec<String>>,
     choices: usize,
@@ -64,7 +65,7 @@ impl Candidate {
     ) {
         self.logprobs.tokens.push(token);
         self.logprobs.token_logprobs.push(logprob);
-        self.logprobs.top_logprobs.push(top);
+        self.logprobs.top_logprobs.get_or_insert_default().push(top);
         self.logprobs.text_offset.push(self.characters);
         // A control token is named, but it is no text.
         if !model.tokenizer.is_control(id) {
@@ -90,7 +91,7 @@ impl CompletionShape {
             model: Arc::clone(&serving.model),
             system_fingerprint: serving.system_fingerprint.clone(),
             include_usage: job.streaming.is_some_and(|streaming| streaming.include_usage),
-            logprobs: job.logprobs.is_some(),
+            logprobs: job.logprobs,
             echo: job.echo.clone(),
             choices: job.choices,
             candidates: (0..job.job.answers).map(candidate).collect(),
@@ -151,12 +152,18 @@ impl CompletionShape {
         }
     }
 
+    /// Of an answer's log-probabilities, those that were asked for.
+    fn shown(&self, mut logprobs: CompletionLogprobs) -> Option<CompletionLogprobs> {
+        logprobs.top_logprobs = logprobs.top_logprobs.filter(|_| self.logprobs > Some(0));
+        self.logprobs.map(|_| logprobs)
+    }
+
     /// What is new in an answer since the last chunk.
     fn chunk(&mut self, index: usize, finish_reason: Option<FinishReason>) -> Event {
         let candidate = &mut self.candidates[index];
         let text = std::mem::take(&mut candidate.text);
         let logprobs = std::mem::take(&mut candidate.logprobs);
-        let logprobs = (self.logprobs && !logprobs.tokens.is_empty()).then_some(logprobs);
+        let logprobs = self.shown(logprobs).filter(|logprobs| !logprobs.tokens.is_empty());
         let choice = CompletionChoice { index: index as u32, text, logprobs, finish_reason };
         super::event(&self.completion(vec![choice], self.include_usage.then_some(None)))
     }
@@ -189,7 +196,7 @@ impl Shape for CompletionShape {
                 choices.push(CompletionChoice {
                     index: choices.len() as u32,
                     text: format!("{}{}", self.echo(prompt * self.per_prompt), candidate.text),
-                    logprobs: self.logprobs.then_some(candidate.logprobs),
+                    logprobs: self.shown(candidate.logprobs),
                     finish_reason: candidate.reason,
                 });
             }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use zyron_openapi::{ChatCompletion, ChatCompletionRequest, ErrorResponse};
+use zyron_openapi::{ChatCompletion, ChatCompletionRequest, ErrorResponse, ServerSentEvent};
 
 use crate::error::ApiError;
 use crate::extract::JsonBody;
@@ -57,7 +57,7 @@ use crate::validate;
     responses(
         (status = 200, description = "The answer.", content(
             (ChatCompletion = "application/json"),
-            (String = "text/event-stream"),
+            (ServerSentEvent = "text/event-stream"),
         )),
         (status = 400, description = "The request is wrong; `param` names the field.", body = ErrorResponse),
         (status = 404, description = "There is no such model.", body = ErrorResponse),

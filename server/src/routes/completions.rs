@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use zyron_openapi::{Completion, CompletionRequest, ErrorResponse};
+use zyron_openapi::{Completion, CompletionRequest, ErrorResponse, ServerSentEvent};
 
 use crate::error::ApiError;
 use crate::extract::JsonBody;
@@ -29,7 +29,7 @@ use crate::validate;
     responses(
         (status = 200, description = "The answer.", content(
             (Completion = "application/json"),
-            (String = "text/event-stream"),
+            (ServerSentEvent = "text/event-stream"),
         )),
         (status = 400, description = "The request is wrong; `param` names the field.", body = ErrorResponse),
         (status = 404, description = "There is no such model.", body = ErrorResponse),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 use zyron_openapi::responses::{ResponseDeleted, ResponseStatus};
-use zyron_openapi::{ErrorResponse, Response, ResponseRequest};
+use zyron_openapi::{ErrorResponse, Response, ResponseRequest, ServerSentEvent};
 
 use crate::error::ApiError;
 use crate::extract::JsonBody;
@@ -54,7 +54,7 @@ fn kept(app: &AppState, id: &str) -> Result<Kept, ApiError> {
     responses(
         (status = 200, description = "The answer.", content(
             (Response = "application/json"),
-            (String = "text/event-stream"),
+            (ServerSentEvent = "text/event-stream"),
         )),
         (status = 400, description = "The request is wrong; `param` names the field.", body = ErrorResponse),
         (status = 404, description = "There is no such model, or no such previous answer.", body = ErrorResponse),

@@ -11,7 +11,7 @@ fn schema() -> Value {
 #[tokio::test]
 async fn an_answer_follows_the_schema_whatever_the_model_would_say() {
     let server = setup().obeys().await;
-    let format = |strict: bool| json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "strict": strict, "schema": schema()}}});
+    let format = |strict: bool| json!({"seed": 1, "response_format": {"type": "json_schema", "json_schema": {"name": "a", "strict": strict, "schema": schema()}}});
     for strict in [true, false] {
         for words in ["n’importe quoi", "say {\"poste\": \"EBE\", \"montant\": 12}", "say Bien sûr !"] {
             let body: Value = server.chat(&chat(words, format(strict))).await.json().await.unwrap();
@@ -21,8 +21,12 @@ async fn an_answer_follows_the_schema_whatever_the_model_would_say() {
             assert_eq!(body["choices"][0]["finish_reason"], "stop");
         }
     }
-    let body: Value =
-        server.chat(&chat("say [1]", json!({"response_format": {"type": "json_object"}}))).await.json().await.unwrap();
+    let body: Value = server
+        .chat(&chat("say [1]", json!({"seed": 1, "response_format": {"type": "json_object"}})))
+        .await
+        .json()
+        .await
+        .unwrap();
     let text = body["choices"][0]["message"]["content"].as_str().unwrap();
     assert!(serde_json::from_str::<Value>(text).unwrap().is_object(), "{text}");
 }
