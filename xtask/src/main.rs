@@ -6,6 +6,7 @@
 // The commands.
 mod bench;
 mod check_aarch64;
+mod compat;
 mod openapi;
 mod serve;
 mod setup;
@@ -14,6 +15,7 @@ mod test;
 // What they are made of.
 mod apt;
 mod checkpoint;
+mod clients;
 mod node;
 mod process;
 mod python;
@@ -24,6 +26,7 @@ mod web;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -42,7 +45,8 @@ enum Command {
     },
     /// Installs what the tests need and runs all of them.
     Test {
-        /// Leaves out the documentation, the lints for wasm, the licences, the benchmark and the browser.
+        /// Leaves out the documentation, the lints for wasm, the licences, the benchmark, the browser, LangChain,
+        /// schemathesis and lm-eval.
         #[arg(long)]
         fast: bool,
     },
@@ -50,6 +54,21 @@ enum Command {
     Page,
     /// Writes openapi/openapi.json from what the server says of itself.
     Openapi,
+    /// Writes docs/compatibility.md: what becomes of each field of OpenAI's API.
+    Compat {
+        /// Writes nothing; fails if the page is out of date or anything said on it is not proved.
+        #[arg(long)]
+        check: bool,
+        /// OpenAI's OpenAPI document, in JSON, to renew openapi/reference/fields.json from.
+        #[arg(long, value_name = "PATH", conflicts_with = "check")]
+        reference: Option<PathBuf>,
+    },
+    /// Searches long for requests that the server answers wrongly, with schemathesis.
+    Fuzz {
+        /// Requests made up for each operation.
+        #[arg(long, default_value_t = 10_000)]
+        examples: u32,
+    },
     /// Measures what Zyron adds to mistral.rs.
     Bench {
         /// Passed on to the benchmark, such as `--rounds 40`.
@@ -69,6 +88,9 @@ fn main() -> ExitCode {
         Command::Test { fast } => test::run(&workspace, fast),
         Command::Page => setup::for_building(&workspace).and_then(|()| web::build(&workspace)),
         Command::Openapi => openapi::run(&workspace),
+        Command::Compat { check: true, .. } => compat::check(&workspace),
+        Command::Compat { reference, .. } => compat::run(&workspace, reference.as_deref()),
+        Command::Fuzz { examples } => clients::fuzz(&workspace, examples),
         Command::Bench { args } => bench::run(&workspace, &args),
         Command::CheckAarch64 => check_aarch64::run(&workspace),
         Command::Setup => setup::run(&workspace),

@@ -14,7 +14,13 @@ use crate::process::{run, succeeds};
 use crate::workspace::Workspace;
 
 /// Every version the tests install is in one of these.
-const REQUIREMENTS: [&str; 2] = ["tests/sdk/python/requirements.txt", "xtask/tools.txt"];
+const REQUIREMENTS: [&str; 5] = [
+    "tests/sdk/python/requirements.txt",
+    "tests/langchain/requirements.txt",
+    "tests/lm_eval/requirements.txt",
+    "tests/schemathesis/requirements.txt",
+    "xtask/tools.txt",
+];
 
 /// Whether the environment is there already, or the system's Python can make it.
 pub(crate) fn can_make_environment(workspace: &Workspace) -> bool {
@@ -42,7 +48,7 @@ pub(crate) fn ensure_packages(workspace: &Workspace) -> Result<()> {
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    println!("Installing Python packages, Node.js among them (once, about 75 MB).");
+    println!("Installing Python packages, Node.js among them (once, about 250 MB).");
     let mut install = pip(workspace, "install");
     for file in REQUIREMENTS {
         install.arg("--requirement").arg(workspace.path(file));

@@ -5,10 +5,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::process::run as run_program;
-use crate::running_server::RunningServer;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{bench, checkpoint, node, openapi, python, rust_target, serve, setup, web};
+use crate::{bench, checkpoint, clients, compat, openapi, python, rust_target, serve, setup, web};
 
 /// The crates that are built for the server. Xtask and the page would change the features of what they share with
 /// these, and so have most of it compiled twice; they are checked apart.
@@ -19,7 +18,7 @@ const PAGE: &[&str] = &["--package", "zyron-web", "--package", "zyron-openapi", 
 /// Runs them all and stops at the first that fails. `fast` leaves out those that rarely do.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     let mut steps = Steps::default();
-    let outcome = code(workspace, fast, &mut steps).and_then(|()| clients(workspace, fast, &mut steps));
+    let outcome = code(workspace, fast, &mut steps).and_then(|()| clients::run(workspace, fast, &mut steps));
     println!("\n{steps}");
     outcome
 }
@@ -39,11 +38,17 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
     }
     steps.step("server", || serve::build_server(workspace))?;
     steps.step("OpenAPI document", || openapi::check(workspace))?;
+    steps.step("compatibility", || compat::check(workspace))?;
     steps.step("Rust tests", || run_program(&mut rust_tests(workspace)?))?;
     if !fast {
         steps.step("benchmark", || bench::try_out(workspace))?;
     }
     steps.step("tests of xtask", || run_program(workspace.cargo(["test", "--release"]).args(XTASK)))
+}
+
+/// Adds the selection of the crates that are built for the server.
+pub(crate) fn server_crates(command: &mut Command) -> &mut Command {
+    command.args(SERVER)
 }
 
 fn clippy(workspace: &Workspace, crates: &[&str], with_tests: bool) -> Result<()> {
@@ -76,28 +81,4 @@ fn rust_tests(workspace: &Workspace) -> Result<Command> {
         .env("ZYRON_TEST_MODEL", checkpoint::ensure(workspace)?)
         .env("ZYRON_BIN", workspace.server_binary());
     Ok(command)
-}
-
-fn clients(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
-    let server = steps.step("start of the server", || {
-        let mut command = Command::new(workspace.server_binary());
-        command.args(["serve", "--port", "0", "--model"]).arg(checkpoint::ensure(workspace)?);
-        RunningServer::start(command, &workspace.cache().join("server.log"))
-    })?;
-    against(&server, workspace, fast, steps).inspect_err(|_| server.show_log())?;
-    steps.step("drain and exit on SIGTERM", || server.stop())
-}
-
-fn against(server: &RunningServer, workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
-    let with_url = |mut command: Command| run_program(command.env("ZYRON_BASE_URL", server.url()));
-    steps.step("OpenAI's Python client", || {
-        let mut pytest = python::program(workspace, "python");
-        pytest.current_dir(workspace.path("tests/sdk/python")).args(["-m", "pytest"]);
-        with_url(pytest)
-    })?;
-    steps.step("OpenAI's JavaScript client", || with_url(node::test(workspace, "tests/sdk/javascript")))?;
-    if fast {
-        return Ok(());
-    }
-    steps.step("browser", || with_url(node::test(workspace, "tests/browser")))
 }
