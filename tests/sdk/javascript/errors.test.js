@@ -17,7 +17,9 @@ for (const [param, options] of [
   ["temperature", { temperature: 3 }],
   ["top_p", { top_p: 1.5 }],
   ["messages", { messages: [] }],
-  ["n", { n: 2 }],
+  ["n", { n: 0 }],
+  ["audio", { audio: { format: "mp3", voice: "alloy" } }],
+  ["prediction", { prediction: { type: "content", content: "Hello." } }],
 ]) {
   test(`the field at fault is named: ${param}`, async () => {
     assert.equal((await refused(OpenAI.BadRequestError, ask(options))).param, param);
@@ -48,7 +50,7 @@ for (const stream of [false, true]) {
 }
 
 test("a completion is refused alike", async () => {
-  assert.equal((await refused(OpenAI.BadRequestError, complete({ n: 2 }))).param, "n");
+  assert.equal((await refused(OpenAI.BadRequestError, complete({ best_of: 1, n: 2 }))).param, "best_of");
 });
 
 test("a path that does not exist has the same error", async () => {

@@ -33,15 +33,68 @@ def refused(client, model):
         ({"presence_penalty": -3}, "presence_penalty"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
         ({"messages": []}, "messages"),
-        ({"n": 2}, "n"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        ({"tool_choice": "sometimes"}, "tool_choice"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
     ],
     ids=lambda value: value if isinstance(value, str) else "refused",
 )
 def test_the_field_at_fault_is_named(refused, options, param):
-    assert refused(openai.BadRequestError, **options).param == param
+    assert refused(openai.BadRequestError, **options).param.startswith(param)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"audio": {"format": "mp3", "voice": "alloy"}},
+        {"modalities": ["text", "audio"]},
+        {"prediction": {"type": "content", "content": "Hello."}},
+        {"web_search_options": {"search_context_size": "low"}},
+        {"functions": [{"name": "f"}]},
+        {"function_call": {"name": "f"}},
+        {"verbosity": "high"},
+        {"reasoning_effort": "high"},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_what_cannot_be_done_is_refused_by_name(refused, options):
+    error = refused(openai.BadRequestError, **options)
+    assert (error.code, error.param) == ("unsupported_parameter", next(iter(options)))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}},
+        {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+    ],
+    ids=lambda part: part["type"],
+)
+def test_what_is_not_text_is_refused(refused, part):
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, part]}]
+    error = refused(openai.BadRequestError, messages=messages)
+    assert error.code == "unsupported_parameter"
+    assert error.param.startswith("messages[0].content[1]")
+
+
+def test_what_happens_anyway_may_be_asked_for(server):
+    anyway = {
+        "n": 1,
+        "modalities": ["text"],
+        "verbosity": "medium",
+        "reasoning_effort": "none",
+        "tools": [],
+        "response_format": {"type": "text"},
+        "logprobs": False,
+        "user": "someone",
+        "metadata": {"dossier": "42"},
+        "store": True,
+        "service_tier": "auto",
+        "safety_identifier": "someone",
+        "prompt_cache_key": "key",
+    }
+    assert server.chat(**anyway).choices == server.chat().choices
 
 
 def test_an_unknown_field_is_refused(refused):
@@ -73,12 +126,24 @@ def test_a_prompt_that_is_too_long_is_refused_with_both_numbers(refused, model, 
 
 def test_a_completion_is_refused_alike(client, model):
     with pytest.raises(openai.BadRequestError) as caught:
-        client.completions.create(model=model.id, prompt="Hello", n=2)
-    assert (caught.value.type, caught.value.param) == ("invalid_request_error", "n")
+        client.completions.create(model=model.id, prompt="Hello", temperature=3)
+    assert (caught.value.type, caught.value.param) == ("invalid_request_error", "temperature")
 
 
 def test_a_path_that_does_not_exist_has_the_same_error(client, model):
     with pytest.raises(openai.NotFoundError) as caught:
         client.embeddings.create(model=model.id, input="Hello")
     assert caught.value.type == "invalid_request_error"
+    assert caught.value.message
+
+
+def test_a_failure_is_told_before_an_answer_is_begun_or_within_it(scripted):
+    with pytest.raises(openai.InternalServerError) as caught:
+        scripted.chat("fail")
+    assert caught.value.request_id
+    text = ""
+    with pytest.raises(openai.APIError) as caught:
+        for chunk in scripted.chat("fail", stream=True):
+            text += chunk.choices[0].delta.content or ""
+    assert text == "abc"
     assert caught.value.message
