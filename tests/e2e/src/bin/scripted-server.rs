@@ -40,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     app.serve_model(model, Arc::new(engine) as Arc<dyn Engine>);
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no port is free")?;
     let mut terminate = signal(SignalKind::terminate())?;
-    println!("Zyron is ready at http://{}/", listener.local_addr()?);
+    println!("Zyron is ready at http://{}", listener.local_addr()?);
     let shutdown = async {
         terminate.recv().await;
     };
