@@ -29,20 +29,20 @@ pub fn obey(request: &GenerateRequest) -> Vec<Act> {
     acts
 }
 
-/// What soonest ends an answer that is under a constraint comes first.
+/// What soonest ends an answer that is under a constraint comes first, by so much that chance has no say in it.
 fn preferences() -> Vec<(u32, f32)> {
     let preference = |byte: u8| match byte {
-        b'"' => 8.0,
-        b'}' => 7.0,
-        b']' => 6.5,
-        b',' => 6.0,
-        b'0'..=b'9' => 2.0,
-        b'a'..=b'z' | b'A'..=b'Z' => 1.0,
-        b' ' => -5.0,
-        b'\\' => -9.0,
-        _ => 3.0,
+        b'"' => 80.0,
+        b'}' => 70.0,
+        b']' => 65.0,
+        b',' => 60.0,
+        b'0'..=b'9' => 20.0,
+        b'a'..=b'z' | b'A'..=b'Z' => 10.0,
+        b' ' => -50.0,
+        b'\\' => -90.0,
+        _ => 30.0,
     };
-    (b' '..=b'~').map(|byte| (u32::from(byte), preference(byte))).chain([(END, 12.0)]).collect()
+    (b' '..=b'~').map(|byte| (u32::from(byte), preference(byte))).chain([(END, 120.0)]).collect()
 }
 
 /// What a user said last: the text between the control tokens of the last user's message, or all of a prompt that has
