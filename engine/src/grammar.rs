@@ -94,14 +94,14 @@ pub(crate) fn literal(text: &str) -> String {
 /// # Errors
 /// [`GrammarError`] where it is no schema.
 pub(crate) fn schema_for(schema: &Value, strict: bool) -> Result<Value, GrammarError> {
+    if pattern_properties(schema) > MAX_PATTERN_PROPERTIES {
+        return Err(GrammarError(format!("it has more than {MAX_PATTERN_PROPERTIES} `patternProperties`")));
+    }
     let mut schema = match schema {
         Value::Object(schema) => schema.clone(),
         Value::Bool(true) => serde_json::Map::new(),
         _ => return Err(GrammarError("a JSON schema is an object".to_owned())),
     };
-    if pattern_properties(&Value::Object(schema.clone())) > MAX_PATTERN_PROPERTIES {
-        return Err(GrammarError(format!("it has more than {MAX_PATTERN_PROPERTIES} `patternProperties`")));
-    }
     let options = json!({"whitespace_pattern": WHITESPACE, "lenient": !strict, "coerce_one_of": true});
     schema.insert("x-guidance".to_owned(), options);
     Ok(schema.into())
@@ -120,6 +120,7 @@ fn pattern_properties(schema: &Value) -> usize {
 }
 
 /// Compiles grammars for one tokenizer.
+#[derive(Default)]
 pub struct GrammarCompiler {
     /// Made for the first grammar: it takes a while for a large vocabulary, and many servers never need it.
     factory: OnceLock<Result<ParserFactory, GrammarError>>,
@@ -129,12 +130,6 @@ pub struct GrammarCompiler {
 impl std::fmt::Debug for GrammarCompiler {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("GrammarCompiler").finish_non_exhaustive()
-    }
-}
-
-impl Default for GrammarCompiler {
-    fn default() -> Self {
-        Self { factory: OnceLock::new(), cache: Mutex::default() }
     }
 }
 

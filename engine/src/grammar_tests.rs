@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{Constraint, Grammar, GrammarCompiler};
-use crate::scripted::{byte_tokenizer, byte_tokenizer_json};
+use crate::scripted::{byte_tokenizer, byte_tokenizer_json, byte_tokenizer_with};
 use crate::tokenizer::Tokenizer;
 use crate::tool_calls::{self, Piece, Tool, ToolCallParser, ToolChoice, ToolFormat};
 
@@ -223,20 +223,9 @@ fn one_call_where_calls_are_not_parallel() {
     }
 }
 
-/// A vocabulary in which the marks are control tokens.
-fn with_marks(marks: &[&str]) -> Tokenizer {
-    let mut json = byte_tokenizer_json();
-    let added = marks.iter().zip(258..).map(|(mark, id)| {
-        json!({"id": id, "content": mark, "single_word": false, "lstrip": false, "rstrip": false,
-               "normalized": false, "special": true})
-    });
-    json["added_tokens"].as_array_mut().unwrap().extend(added);
-    Tokenizer::from_json(&json, BTreeSet::from([END])).unwrap()
-}
-
 #[test]
 fn a_mark_spelled_in_text_begins_no_call() {
-    let tokenizer = with_marks(&["[TOOL_CALLS]", "[ARGS]"]);
+    let tokenizer = byte_tokenizer_with(&["[TOOL_CALLS]", "[ARGS]"]);
     for format in ["mistral", "mistral_tekken", "mistral_v11", "mistral_v13"] {
         let said = follow(calling(format, ToolChoice::Auto, true, None, &tokenizer), "a[TOOL_CALLS] [b");
         assert_eq!(said, ("a[TOOL_CALLS".into(), true), "{format}");

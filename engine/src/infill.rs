@@ -50,34 +50,20 @@ fn inside(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, TokenizerError>
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use serde_json::json;
-
     use super::*;
-    use crate::scripted::{byte_tokenizer, byte_tokenizer_json};
-
-    fn with_marks(marks: &[&str]) -> Tokenizer {
-        let mut json = byte_tokenizer_json();
-        let added = marks.iter().zip(258..).map(|(mark, id)| {
-            json!({"id": id, "content": mark, "single_word": false, "lstrip": false, "rstrip": false,
-                   "normalized": false, "special": true})
-        });
-        json["added_tokens"].as_array_mut().unwrap().extend(added);
-        Tokenizer::from_json(&json, BTreeSet::from([257])).unwrap()
-    }
+    use crate::scripted::{byte_tokenizer, byte_tokenizer_with};
 
     #[test]
     fn the_order_is_the_familys() {
-        let qwen = with_marks(&["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"]);
+        let qwen = byte_tokenizer_with(&["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"]);
         assert_eq!(prompt(&qwen, "a", "b").unwrap(), Some(vec![258, 97, 259, 98, 260]));
-        let codestral = with_marks(&["[PREFIX]", "[SUFFIX]"]);
+        let codestral = byte_tokenizer_with(&["[PREFIX]", "[SUFFIX]"]);
         assert_eq!(prompt(&codestral, "a", "b").unwrap(), Some(vec![259, 98, 258, 97]));
     }
 
     #[test]
     fn a_model_without_the_tokens_cannot() {
         assert_eq!(prompt(&byte_tokenizer(), "a", "b").unwrap(), None);
-        assert_eq!(prompt(&with_marks(&["<|fim_prefix|>", "<|fim_suffix|>"]), "a", "b").unwrap(), None);
+        assert_eq!(prompt(&byte_tokenizer_with(&["<|fim_prefix|>", "<|fim_suffix|>"]), "a", "b").unwrap(), None);
     }
 }

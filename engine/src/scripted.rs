@@ -210,6 +210,20 @@ pub fn byte_tokenizer() -> Tokenizer {
     tokenizer.expect("the tokenizer is a constant")
 }
 
+/// [`byte_tokenizer`] with more control tokens, from id 258 on.
+#[cfg(test)]
+pub(crate) fn byte_tokenizer_with(control: &[&str]) -> Tokenizer {
+    let mut json = byte_tokenizer_json();
+    let added = control.iter().zip(258..).map(|(content, id)| control_token(id, content));
+    json["added_tokens"].as_array_mut().unwrap().extend(added);
+    Tokenizer::from_json(&json, BTreeSet::from([257])).unwrap()
+}
+
+fn control_token(id: u32, content: &str) -> Value {
+    json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+           "normalized": false, "special": true})
+}
+
 /// [`byte_tokenizer`] as a `tokenizer.json`.
 #[must_use]
 pub fn byte_tokenizer_json() -> Value {
@@ -218,13 +232,9 @@ pub fn byte_tokenizer_json() -> Value {
         (0..=u8::MAX).map(|byte| if is_printable(byte) { u32::from(byte) } else { unprintable.next().unwrap_or(0) });
     let vocabulary: serde_json::Map<String, Value> =
         chars.zip(0u32..).filter_map(|(code, id)| Some((char::from_u32(code)?.to_string(), Value::from(id)))).collect();
-    let control = |id: u32, content: &str| {
-        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
-               "normalized": false, "special": true})
-    };
     json!({
         "version": "1.0",
-        "added_tokens": [control(256, START), control(257, END)],
+        "added_tokens": [control_token(256, START), control_token(257, END)],
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
         "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
         "model": {"type": "BPE", "vocab": vocabulary, "merges": []},

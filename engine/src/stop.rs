@@ -38,7 +38,7 @@ impl StopMatcher {
             self.held.truncate(start);
             return (std::mem::take(&mut self.held), true);
         }
-        let keep = self.held_from();
+        let keep = unfinished(&self.held, || self.stop.iter().map(String::as_str).chain(self.until));
         let kept = self.held.split_off(keep);
         (std::mem::replace(&mut self.held, kept), false)
     }
@@ -53,17 +53,16 @@ impl StopMatcher {
     pub fn held(&self) -> usize {
         self.held.len()
     }
+}
 
-    /// Where the longest end of `held` begins that is the beginning of a text to watch for.
-    fn held_from(&self) -> usize {
-        let watched = || self.stop.iter().map(String::as_str).chain(self.until);
-        let longest = watched().map(str::len).max().unwrap_or(0);
-        let earliest = self.held.len().saturating_sub(longest.saturating_sub(1));
-        (earliest..self.held.len())
-            .filter(|&start| self.held.is_char_boundary(start))
-            .find(|&start| watched().any(|text| text.starts_with(&self.held[start..])))
-            .unwrap_or(self.held.len())
-    }
+/// Where the longest end of `text` begins that is the beginning of one of the `watched` texts.
+pub(crate) fn unfinished<'a, I: Iterator<Item = &'a str>>(text: &str, watched: impl Fn() -> I) -> usize {
+    let longest = watched().map(str::len).max().unwrap_or(0);
+    let earliest = text.len().saturating_sub(longest.saturating_sub(1));
+    (earliest..text.len())
+        .filter(|&start| text.is_char_boundary(start))
+        .find(|&start| watched().any(|watched| watched.starts_with(&text[start..])))
+        .unwrap_or(text.len())
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! `POST /v1/chat/completions`: the request, the whole answer and the chunks of a streamed one.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::tools::{ChatCompletionTool, MessageToolCall, ToolCallChunk, ToolChoice};
+use crate::untagged::{TextOr, text_or_list};
 use crate::{FinishReason, OneOrMany, ResponseFormat, StreamOptions, StructuredOutputs, TokenLogprob, Usage};
 
 /// A conversation to continue. Fields that Zyron does not support are read as they are, so that the server can name
@@ -276,36 +275,12 @@ pub struct ContentPart {
     pub file: Option<Value>,
 }
 
-// By hand rather than `untagged`: an error inside a part keeps its place and its words.
 impl<'de> Deserialize<'de> for MessageContent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ContentVisitor;
-
-        impl<'de> Visitor<'de> for ContentVisitor {
-            type Value = MessageContent;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string or an array of content parts")
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<MessageContent, E> {
-                Ok(MessageContent::Text(value.to_owned()))
-            }
-
-            fn visit_string<E>(self, value: String) -> Result<MessageContent, E> {
-                Ok(MessageContent::Text(value))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<MessageContent, A::Error> {
-                let mut parts = Vec::new();
-                while let Some(part) = seq.next_element()? {
-                    parts.push(part);
-                }
-                Ok(MessageContent::Parts(parts))
-            }
-        }
-
-        deserializer.deserialize_any(ContentVisitor)
+        text_or_list(deserializer, "a string or an array of content parts").map(|read| match read {
+            TextOr::Text(text) => Self::Text(text),
+            TextOr::Other(parts) => Self::Parts(parts),
+        })
     }
 }
 

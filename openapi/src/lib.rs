@@ -17,6 +17,7 @@ pub mod sse;
 pub mod stream_options;
 pub mod tokenize;
 pub mod tools;
+mod untagged;
 pub mod usage;
 
 pub use chat_completions::{

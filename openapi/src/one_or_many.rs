@@ -1,9 +1,8 @@
 //! A field that takes one value or a list of them, such as `stop`.
 
-use std::fmt;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use crate::untagged::{TextOr, text_or_list};
 
 /// One string or a list of strings. Always read as a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -12,29 +11,10 @@ pub struct OneOrMany(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrManyVisitor;
-
-        impl<'de> Visitor<'de> for OneOrManyVisitor {
-            type Value = OneOrMany;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string or an array of strings")
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany(vec![value.to_owned()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OneOrMany, A::Error> {
-                let mut values = Vec::new();
-                while let Some(value) = seq.next_element()? {
-                    values.push(value);
-                }
-                Ok(OneOrMany(values))
-            }
-        }
-
-        deserializer.deserialize_any(OneOrManyVisitor)
+        text_or_list(deserializer, "a string or an array of strings").map(|read| match read {
+            TextOr::Text(text) => Self(vec![text]),
+            TextOr::Other(texts) => Self(texts),
+        })
     }
 }
 

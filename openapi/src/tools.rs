@@ -1,11 +1,9 @@
 //! Tools in chat completions: those on offer, the choice among them, and the calls.
 
-use std::fmt;
-
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+
+use crate::untagged::{TextOr, text_or_object};
 
 /// A tool the model may use: a `function`, or a kind that the server refuses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -105,28 +103,12 @@ pub struct FunctionName {
     pub name: String,
 }
 
-// By hand rather than `untagged`: an error inside the object keeps its place and its words.
 impl<'de> Deserialize<'de> for ToolChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ToolChoiceVisitor;
-
-        impl<'de> Visitor<'de> for ToolChoiceVisitor {
-            type Value = ToolChoice;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string or an object")
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<ToolChoice, E> {
-                Ok(ToolChoice::Mode(value.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ToolChoice, A::Error> {
-                ChatToolSelection::deserialize(MapAccessDeserializer::new(map)).map(ToolChoice::Selection)
-            }
-        }
-
-        deserializer.deserialize_any(ToolChoiceVisitor)
+        text_or_object(deserializer).map(|read| match read {
+            TextOr::Text(mode) => Self::Mode(mode),
+            TextOr::Other(selection) => Self::Selection(selection),
+        })
     }
 }
 

@@ -54,8 +54,12 @@ pub(crate) trait Shape: Send + 'static {
 
 /// An event that carries `data` as JSON.
 fn event(data: &impl Serialize) -> Event {
+    Event::default().data(json(data))
+}
+
+fn json(data: &impl Serialize) -> String {
     // Our types have string keys and finite numbers only.
-    Event::default().data(serde_json::to_string(data).unwrap_or_default())
+    serde_json::to_string(data).unwrap_or_default()
 }
 
 fn done() -> Event {

@@ -88,7 +88,6 @@ impl Responses {
 }
 
 /// Keeps one answer, at each stage of it.
-#[derive(Clone)]
 pub(crate) struct Keeper {
     responses: Responses,
     messages: Arc<Vec<Value>>,

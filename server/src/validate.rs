@@ -138,7 +138,7 @@ struct Ask {
 
 impl Ask {
     async fn prepare(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
-        let Self { param, mut conversation, continue_final, tools, form, sampling, mut stop, logprobs, .. } = self;
+        let Self { param, conversation, continue_final, tools, form, sampling, mut stop, logprobs, .. } = self;
         let format = serving.tool_format;
         let mut shown_control = Vec::new();
         let mut stop_until = None;
@@ -153,11 +153,7 @@ impl Ask {
         let goal = Goal { form, tools, max_bytes: limits.max_grammar_bytes };
         let turns = goal.turns(serving);
         let work = move |serving: &Serving| {
-            tool_calls::adapt(&mut conversation, &serving.tool_format);
-            let rendered = render(conversation, continue_final, serving, param)?;
-            let tokens = serving.model.tokenizer.encode_rendered(&rendered);
-            let tokens = tokens.map_err(|error| encode_error(param, &error))?;
-            Ok((tokens, goal.compile(serving)?))
+            Ok((prompt(conversation, continue_final, serving, param)?, goal.compile(serving)?))
         };
         let (prompt, constraint) = off_thread(serving, limits, turns, work).await?;
         let max_tokens = max_tokens(serving, limits, prompt.len(), self.max_tokens, param)?;
@@ -255,6 +251,18 @@ fn ending(
         Some(last) if last.role == zyron_openapi::Role::Assistant && last.content.is_some() => Ok(false),
         _ => Err(ApiError::invalid("continue_final_message", "The last message must be the assistant's, with text.")),
     }
+}
+
+/// The tokens of a conversation, in the terms of the model's template.
+fn prompt(
+    mut conversation: Conversation,
+    continue_final: bool,
+    serving: &Serving,
+    param: &str,
+) -> Result<Vec<u32>, ApiError> {
+    tool_calls::adapt(&mut conversation, &serving.tool_format);
+    let rendered = render(conversation, continue_final, serving, param)?;
+    serving.model.tokenizer.encode_rendered(&rendered).map_err(|error| encode_error(param, &error))
 }
 
 /// Renders the conversation with the model's template.

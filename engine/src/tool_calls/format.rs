@@ -139,6 +139,11 @@ impl ToolFormat {
         }
     }
 
+    /// What comes before the first call's name.
+    pub(super) fn opening(&self) -> String {
+        format!("{}{}", self.head, self.item_open)
+    }
+
     /// The control tokens among its marks: the answer's text must show them.
     #[must_use]
     pub fn control_tokens(&self, tokenizer: &Tokenizer) -> Vec<u32> {

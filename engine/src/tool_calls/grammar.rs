@@ -46,7 +46,7 @@ pub fn grammar(
 ) -> Result<Grammar, GrammarError> {
     let mark = |text: &str| marks(text, tokenizer);
     let mut lark = Lark::default();
-    let mut opening = format!("{}{}", format.head, format.item_open);
+    let mut opening = format.opening();
     let trigger = regex_syntax::escape(format.trigger);
     let start = match (choice, answer) {
         (ToolChoice::Required, _) => "calls".to_owned(),

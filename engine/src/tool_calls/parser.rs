@@ -1,6 +1,7 @@
 //! Takes tool calls out of an answer's text while it comes.
 
 use super::format::ToolFormat;
+use crate::stop::unfinished;
 
 /// A part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl ToolCallParser {
         let found = self.buffer.find(trigger).filter(|&at| self.format.after_text || (at == 0 && !self.said));
         let certain = match found {
             Some(at) => at,
-            None if self.format.after_text || !self.said => unfinished(&self.buffer, trigger),
+            None if self.format.after_text || !self.said => unfinished(&self.buffer, || std::iter::once(trigger)),
             None => self.buffer.len(),
         };
         // Space alone may be all there is before a call, and then it is nothing.
@@ -131,9 +132,10 @@ impl ToolCallParser {
         if found.is_none() {
             return false;
         }
-        let behind = self.buffer.find(trigger).map_or(0, |at| at + trigger.len());
+        // What was not spoken is still before it.
+        let behind = if spoken { 0 } else { certain } + trigger.len();
         self.buffer.drain(..behind);
-        let opening = format!("{}{}", self.format.head, self.format.item_open);
+        let opening = self.format.opening();
         self.state = State::Opening(opening.strip_prefix(trigger).unwrap_or(&opening).to_owned());
         true
     }
@@ -164,21 +166,11 @@ impl ToolCallParser {
     }
 
     fn lose(&mut self) -> bool {
-        let expected = format!("{}{}", self.format.head, self.format.item_open);
-        let given = expected.strip_prefix(self.format.trigger).map_or("", |_| self.format.trigger);
+        let given = self.format.opening().strip_prefix(self.format.trigger).map_or("", |_| self.format.trigger);
         self.buffer.insert_str(0, given);
         self.state = State::Lost;
         true
     }
-}
-
-/// Where the longest end of `text` begins that is the beginning of `trigger`.
-fn unfinished(text: &str, trigger: &str) -> usize {
-    let earliest = text.len().saturating_sub(trigger.len().saturating_sub(1));
-    (earliest..text.len())
-        .filter(|&at| text.is_char_boundary(at))
-        .find(|&at| trigger.starts_with(&text[at..]))
-        .unwrap_or(text.len())
 }
 
 impl Json {

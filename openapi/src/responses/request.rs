@@ -1,15 +1,13 @@
 //! The request: what to answer, and how. Read so that an error names its place, policy is the server's.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::{OutputContent, OutputItem};
 use crate::Role;
+use crate::untagged::{TextOr, text_or_list, text_or_object};
 
 /// What to answer. Fields that Zyron does not support are read as they are, so that the server can name the one it
 /// refuses; a field it has never heard of is an error.
@@ -280,12 +278,11 @@ pub struct InputContentPart {
     pub input_audio: Option<Value>,
 }
 
-// By hand rather than `untagged`, here and below: an error inside a part keeps its place and its words.
 impl<'de> Deserialize<'de> for ResponseInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         text_or_list(deserializer, "a string or an array of input items").map(|read| match read {
-            TextOrList::Text(text) => Self::Text(text),
-            TextOrList::List(items) => Self::Items(items),
+            TextOr::Text(text) => Self::Text(text),
+            TextOr::Other(items) => Self::Items(items),
         })
     }
 }
@@ -293,49 +290,10 @@ impl<'de> Deserialize<'de> for ResponseInput {
 impl<'de> Deserialize<'de> for InputMessageContent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         text_or_list(deserializer, "a string or an array of content parts").map(|read| match read {
-            TextOrList::Text(text) => Self::Text(text),
-            TextOrList::List(parts) => Self::Parts(parts),
+            TextOr::Text(text) => Self::Text(text),
+            TextOr::Other(parts) => Self::Parts(parts),
         })
     }
-}
-
-enum TextOrList<T> {
-    Text(String),
-    List(Vec<T>),
-}
-
-fn text_or_list<'de, T, D>(deserializer: D, expected: &'static str) -> Result<TextOrList<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    struct TextOrListVisitor<T>(&'static str, std::marker::PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrListVisitor<T> {
-        type Value = TextOrList<T>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str(self.0)
-        }
-
-        fn visit_str<E>(self, value: &str) -> Result<TextOrList<T>, E> {
-            Ok(TextOrList::Text(value.to_owned()))
-        }
-
-        fn visit_string<E>(self, value: String) -> Result<TextOrList<T>, E> {
-            Ok(TextOrList::Text(value))
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<TextOrList<T>, A::Error> {
-            let mut list = Vec::new();
-            while let Some(element) = seq.next_element()? {
-                list.push(element);
-            }
-            Ok(TextOrList::List(list))
-        }
-    }
-
-    deserializer.deserialize_any(TextOrListVisitor(expected, std::marker::PhantomData))
 }
 
 /// A tool the model may use: a `function`, or a kind that the server refuses.
@@ -424,25 +382,10 @@ pub struct ToolReference {
 
 impl<'de> Deserialize<'de> for ResponseToolChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ChoiceVisitor;
-
-        impl<'de> Visitor<'de> for ChoiceVisitor {
-            type Value = ResponseToolChoice;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string or an object")
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<ResponseToolChoice, E> {
-                Ok(ResponseToolChoice::Mode(value.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ResponseToolChoice, A::Error> {
-                ToolSelection::deserialize(MapAccessDeserializer::new(map)).map(ResponseToolChoice::Selection)
-            }
-        }
-
-        deserializer.deserialize_any(ChoiceVisitor)
+        text_or_object(deserializer).map(|read| match read {
+            TextOr::Text(mode) => Self::Mode(mode),
+            TextOr::Other(selection) => Self::Selection(selection),
+        })
     }
 }
 

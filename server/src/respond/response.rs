@@ -257,7 +257,7 @@ fn output_logprob(entry: TokenLogprob) -> OutputLogprob {
 
 fn named(event: &ResponseEvent) -> Event {
     // The name first, as OpenAI sends it.
-    Event::default().event(event.name()).data(serde_json::to_string(event).unwrap_or_default())
+    Event::default().event(event.name()).data(super::json(event))
 }
 
 impl Shape for ResponseShape {

@@ -9,7 +9,6 @@ use futures::FutureExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
-use uuid::Uuid;
 use zyron_openapi::responses::{ResponseDeleted, ResponseStatus};
 use zyron_openapi::{ErrorResponse, Response, ResponseRequest, ServerSentEvent};
 
@@ -17,7 +16,7 @@ use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::respond::response::{ResponseShape, failed};
 use crate::respond::{self, Running};
-use crate::responses::{Kept, Responses};
+use crate::responses::Responses;
 use crate::state::{AppState, Serving};
 use crate::validate;
 
@@ -25,10 +24,6 @@ const OFF: ApiError =
     ApiError::ResponseNotFound("This server keeps no answers: `responses.store` is off in its configuration.");
 const UNKNOWN: ApiError =
     ApiError::ResponseNotFound("No answer of this id is kept. It may never have been, or its time is over.");
-
-fn kept(app: &AppState, id: &str) -> Result<Kept, ApiError> {
-    app.responses().ok_or(OFF)?.get(id).ok_or(UNKNOWN)
-}
 
 /// Answer items
 ///
@@ -69,7 +64,6 @@ pub(crate) async fn create(
     let serving = app.serving()?;
     let (before, responses) = storage(&app, &request)?;
     let mut job = validate::response(serving, &app.config().limits, request, before, responses.is_some()).await?;
-    job.response.id = format!("resp_{}", Uuid::new_v4().simple());
     if let (true, Some(responses)) = (job.response.background, &responses) {
         return Ok(Json(in_background(&app, serving, job, responses)?).into_response());
     }
@@ -180,7 +174,7 @@ pub(crate) async fn retrieve(
     if options.iter().any(|(name, value)| name == "stream" && value != "false") {
         return Err(ApiError::unsupported("stream", "An answer that was kept cannot be streamed again here."));
     }
-    Ok(Json(kept(&app, &id)?.response))
+    Ok(Json(app.responses().ok_or(OFF)?.get(&id).ok_or(UNKNOWN)?.response))
 }
 
 /// Forget an answer that was kept

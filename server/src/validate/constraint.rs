@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use zyron_engine::{Constraint, Grammar, tool_calls};
 use zyron_openapi::{ResponseFormat, StructuredOutputs};
 
-use super::tools::Tools;
+use super::tools::{Tools, is_name};
 use crate::error::ApiError;
 use crate::state::Serving;
 
@@ -108,9 +108,7 @@ pub(super) fn json_schema(
     strict: Option<bool>,
     path: &str,
 ) -> Result<Option<Form>, ApiError> {
-    if !(1..=64).contains(&name.len())
-        || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-    {
+    if !is_name(name) {
         return Err(ApiError::invalid(format!("{path}.name"), "The name has 1 to 64 letters, digits, `_` and `-`."));
     }
     let grammar = match schema {

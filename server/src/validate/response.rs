@@ -116,7 +116,7 @@ fn logprobs(request: &ResponseRequest) -> Result<Option<usize>, ApiError> {
 fn skeleton(request: &ResponseRequest, serving: &Serving, store: bool) -> Response {
     let tools = request.tools.clone().unwrap_or_default();
     Response {
-        id: String::new(),
+        id: format!("resp_{}", uuid::Uuid::new_v4().simple()),
         object: "response".to_owned(),
         created_at: crate::respond::now(),
         status: ResponseStatus::InProgress,

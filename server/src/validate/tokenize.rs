@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::Map;
-use zyron_engine::{Conversation, tool_calls};
+use zyron_engine::Conversation;
 use zyron_openapi::{Detokenize, DetokenizeRequest, Tokenize, TokenizeRequest};
 
-use super::{completion, encode_error, messages, off_thread, render};
+use super::{completion, encode_error, messages, off_thread};
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
 use crate::state::Serving;
@@ -38,11 +37,8 @@ pub(crate) async fn tokenize(
         let tokens = match messages {
             None => tokenizer.encode(&prompt, special).map_err(|error| encode_error("prompt", &error))?,
             Some(messages) => {
-                let mut conversation =
-                    Conversation { messages, tools: Vec::new(), add_generation_prompt: opened, variables: Map::new() };
-                tool_calls::adapt(&mut conversation, &serving.tool_format);
-                let rendered = render(conversation, false, serving, "messages")?;
-                tokenizer.encode_rendered(&rendered).map_err(|error| encode_error("messages", &error))?
+                let conversation = Conversation { messages, add_generation_prompt: opened, ..Conversation::default() };
+                super::prompt(conversation, false, serving, "messages")?
             }
         };
         let token_strs = spelled.then(|| tokens.iter().map(|&token| tokenizer.spelling(token)).collect());

@@ -157,7 +157,8 @@ pub(super) fn offer(
     Ok(Some(Tools { shown, callable, params, choice, parallel: parallel.unwrap_or(true) }))
 }
 
-fn is_name(name: &str) -> bool {
+/// OpenAI's rule for the names of functions and of formats.
+pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 

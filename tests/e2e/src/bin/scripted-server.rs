@@ -25,16 +25,13 @@ struct Args {
     /// Keep the answers of /v1/responses
     #[arg(long)]
     store: bool,
-    /// The key that requests must carry
-    #[arg(long)]
-    key: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let overrides = [("admission.max_queue", args.max_queue.to_string()), ("responses.store", args.store.to_string())];
-    let app = App::new(Config::load(None, &overrides)?, args.key.as_deref())?;
+    let app = App::new(Config::load(None, &overrides)?, None)?;
     let model = Arc::new(byte_model(CONTEXT));
     let engine = ScriptedEngine::new(Arc::clone(&model), args.parallelism, |request, _| obey(request));
     app.serve_model(model, Arc::new(engine) as Arc<dyn Engine>);
