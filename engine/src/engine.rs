@@ -19,6 +19,9 @@ pub trait Engine: Send + Sync + 'static {
     /// How many requests it serves at once with profit. The server admits no more.
     fn parallelism(&self) -> usize;
 
+    /// The longest prompt plus answer it can hold, in tokens: the model's, or less where memory does not suffice.
+    fn context_length(&self) -> usize;
+
     /// How many requests it is working on. A cancelled one counts until the backend has let go of it.
     fn active(&self) -> usize;
 
@@ -118,6 +121,8 @@ pub enum Event {
         end: Option<TokenLogprobs>,
         /// Tokens generated, the end-of-sequence token included.
         completion_tokens: usize,
+        /// Tokens of the prompt that were not computed, because another request had done so.
+        cached_tokens: usize,
     },
     /// The answer cannot be completed.
     Failed(EngineError),

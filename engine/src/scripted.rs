@@ -80,6 +80,10 @@ impl Engine for ScriptedEngine {
         self.parallelism
     }
 
+    fn context_length(&self) -> usize {
+        self.model.context_length
+    }
+
     fn active(&self) -> usize {
         self.active.load(Ordering::SeqCst)
     }
@@ -105,7 +109,8 @@ async fn play(
     let tokenizer = &model.tokenizer;
     if sequence.wants_prompt_logits() {
         let row = prompt_logits(tokenizer.vocabulary_size());
-        if let Err(error) = sequence.score_prompt(std::iter::repeat_with(|| Ok(&row))) {
+        let scored = (1..sequence.prompt().len()).try_for_each(|_| sequence.score(&row));
+        if let Err(error) = scored.and_then(|()| sequence.finish_scoring()) {
             sequence.fail(error);
             return;
         }
@@ -284,6 +289,7 @@ mod tests {
             logprobs: Vec::new(),
             end: None,
             completion_tokens: 3,
+            cached_tokens: 0,
         };
         assert_eq!(events.last(), Some(&end));
     }

@@ -32,8 +32,11 @@ pub struct Sequence {
     text: Text,
     logprobs: Option<usize>,
     prompt_logprobs: Option<usize>,
+    /// Of the prompt's tokens but the first, as far as they are known.
+    scores: Vec<TokenLogprobs>,
     max_tokens: usize,
     completion_tokens: usize,
+    cached_tokens: usize,
     _held: Option<Box<dyn Send + Sync>>,
 }
 
@@ -56,8 +59,10 @@ impl Sequence {
             text: Text::new(StopMatcher::new(request.stop, request.stop_until), request.shown_control),
             logprobs: request.logprobs,
             prompt_logprobs: request.prompt_logprobs,
+            scores: Vec::new(),
             max_tokens: request.max_tokens,
             completion_tokens: 0,
+            cached_tokens: 0,
             prompt: request.prompt,
             _held: request.held,
         };
@@ -70,7 +75,8 @@ impl Sequence {
         &self.prompt
     }
 
-    /// Whether the prompt's own logits are wanted: [`Self::score_prompt`] comes before the first [`Self::step`].
+    /// Whether the prompt's own logits are wanted: [`Self::score`] and
+    /// [`Self::finish_scoring`] come before the first [`Self::step`].
     #[must_use]
     pub fn wants_prompt_logits(&self) -> bool {
         self.prompt_logprobs.is_some()
@@ -82,24 +88,33 @@ impl Sequence {
         self.max_tokens == 0
     }
 
-    /// Reports the prompt's log-probabilities. `rows` are the logits after each of its tokens, in order.
+    /// Takes the logits after the prompt's next token, from the first on: they score the token behind it.
     ///
     /// # Errors
-    /// Of a row, and [`EngineError::Backend`] where rows are missing.
-    pub fn score_prompt<R: AsRef<[f32]>>(
-        &mut self,
-        rows: impl Iterator<Item = Result<R, EngineError>>,
-    ) -> Result<(), EngineError> {
-        let top = self.prompt_logprobs.unwrap_or(0);
-        let next = self.prompt.iter().skip(1);
-        let entries = next.zip(rows).map(|(&id, row)| logprobs::of(row?.as_ref(), id, top));
-        let entries: Result<Vec<_>, _> = entries.collect();
-        let entries = entries?;
-        if entries.len() + 1 != self.prompt.len() {
+    /// [`EngineError::NoFiniteLogit`].
+    pub fn score(&mut self, logits: &[f32]) -> Result<(), EngineError> {
+        if let Some(&id) = self.prompt.get(self.scores.len() + 1) {
+            self.scores.push(logprobs::of(logits, id, self.prompt_logprobs.unwrap_or(0))?);
+        }
+        Ok(())
+    }
+
+    /// Reports the prompt's log-probabilities, once each of its tokens was scored.
+    ///
+    /// # Errors
+    /// [`EngineError::Backend`] where logits were missing.
+    pub fn finish_scoring(&mut self) -> Result<(), EngineError> {
+        if self.scores.len() + 1 != self.prompt.len() {
             return Err(EngineError::Backend("the prompt's logits are incomplete".to_owned()));
         }
-        self.send(Event::Prompt(entries));
+        let scores = std::mem::take(&mut self.scores);
+        self.send(Event::Prompt(scores));
         Ok(())
+    }
+
+    /// Notes that the first `tokens` of the prompt were not computed: another request had done so.
+    pub fn note_cached(&mut self, tokens: usize) {
+        self.cached_tokens = tokens;
     }
 
     /// Ends a request that only reads its prompt.
@@ -109,7 +124,7 @@ impl Sequence {
 
     /// Chooses the next token from `logits` (one per token id; changed in place) and sends what follows from it.
     pub fn step(&mut self, logits: &mut [f32], tokenizer: &Tokenizer) -> Step {
-        if self.events.is_closed() {
+        if self.is_cancelled() {
             return Step::Done;
         }
         match self.choose(logits, tokenizer) {
@@ -162,6 +177,12 @@ impl Sequence {
         Step::Done
     }
 
+    /// Whether the reader has gone away.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.events.is_closed()
+    }
+
     /// Resolves when the reader has gone away.
     pub async fn cancelled(&self) {
         self.events.closed().await;
@@ -179,7 +200,8 @@ impl Sequence {
         logprobs: Vec<TokenLogprobs>,
         end: Option<TokenLogprobs>,
     ) -> Step {
-        self.send(Event::Finished { reason, text, logprobs, end, completion_tokens: self.completion_tokens });
+        let &mut Self { completion_tokens, cached_tokens, .. } = self;
+        self.send(Event::Finished { reason, text, logprobs, end, completion_tokens, cached_tokens });
         Step::Done
     }
 

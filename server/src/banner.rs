@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use zyron_engine::{Model, Weights};
+use zyron_engine::{Engine, Model, Weights};
 
 pub(crate) fn loading(model: &Model) {
     let (Weights::Gguf(path) | Weights::Safetensors(path)) = &model.weights;
@@ -29,8 +29,23 @@ fn size_of(path: &Path) -> u64 {
     }
 }
 
-pub(crate) fn loaded(engine: &str, took: Duration) {
-    println!("Loaded with {engine} in {:.1} s.", took.as_secs_f64());
+/// How much llama.cpp's cache holds.
+#[cfg(feature = "llama_cpp")]
+pub(crate) fn cache(loaded: zyron_engine_llama_cpp::Loaded) {
+    let megabytes = loaded.kv_cache_bytes as f64 / 1e6;
+    println!(
+        "{} requests at once share a cache of {} tokens ({megabytes:.0} MB).",
+        loaded.sequences, loaded.kv_cache_tokens
+    );
+}
+
+pub(crate) fn loaded(engine: &dyn Engine, took: Duration) {
+    let context = engine.context_length();
+    println!(
+        "Loaded with {} in {:.1} s; a prompt and its answer hold up to {context} tokens.",
+        engine.name(),
+        took.as_secs_f64()
+    );
 }
 
 pub(crate) fn ready(address: SocketAddr, model: &str, needs_key: bool) {

@@ -41,6 +41,12 @@ pub(crate) struct ServeArgs {
     /// Quantize a safetensors model while it loads: q4k, q5k, q6k, q8_0, …
     #[arg(long, value_name = "FORMAT")]
     isq: Option<String>,
+    /// The longest prompt plus answer, in tokens
+    #[arg(long, value_name = "TOKENS")]
+    context_length: Option<usize>,
+    /// Requests that run at once
+    #[arg(long, value_name = "N")]
+    max_sequences: Option<usize>,
     /// The address to listen on
     #[arg(long)]
     host: Option<std::net::IpAddr>,
@@ -58,6 +64,8 @@ impl ServeArgs {
             ("engine.kind", self.engine.and_then(name_of)),
             ("engine.dtype", self.dtype.and_then(name_of)),
             ("engine.isq", self.isq.clone()),
+            ("engine.context_length", self.context_length.map(|tokens| tokens.to_string())),
+            ("engine.max_sequences", self.max_sequences.map(|count| count.to_string())),
             ("server.host", self.host.map(|host| host.to_string())),
             ("server.port", self.port.map(|port| port.to_string())),
         ];

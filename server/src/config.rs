@@ -81,16 +81,39 @@ pub struct EngineConfig {
     pub dtype: Dtype,
     /// In-situ quantization.
     pub isq: Option<String>,
+    /// The longest prompt plus answer; 0: what the model can do.
+    pub context_length: usize,
+    /// Requests that run at once.
+    pub max_sequences: usize,
+    /// Memory for keys and values, in MB; 0: by what is free.
+    pub kv_cache_mb: u64,
+    /// The number format of keys and values.
+    pub kv_cache_type: KvCacheType,
+    /// Threads that compute; 0: one a core.
+    pub threads: usize,
 }
 
 /// A backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum EngineKind {
-    /// The best for the model: today always mistralrs.
+    /// llama.cpp for a GGUF file, mistral.rs for a safetensors folder.
     Auto,
+    /// llama.cpp.
+    LlamaCpp,
     /// mistral.rs.
     Mistralrs,
+}
+
+/// A number format of keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvCacheType {
+    /// IEEE half precision.
+    F16,
+    /// 8 bits.
+    Q8_0,
 }
 
 /// A number format.
@@ -207,6 +230,7 @@ impl Config {
             ("server.body_timeout_ms", self.server.body_timeout_ms),
             ("server.keep_alive_ms", self.server.keep_alive_ms),
             ("admission.queue_timeout_ms", self.admission.queue_timeout_ms),
+            ("engine.max_sequences", self.engine.max_sequences as u64),
             ("limits.max_body_bytes", self.limits.max_body_bytes as u64),
             ("limits.max_messages", self.limits.max_messages as u64),
             ("limits.max_stop_bytes", self.limits.max_stop_bytes as u64),

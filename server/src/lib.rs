@@ -6,7 +6,6 @@
 
 mod admission;
 pub mod config;
-pub mod cpu;
 mod document;
 mod error;
 mod extract;

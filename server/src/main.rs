@@ -2,6 +2,7 @@
 
 mod banner;
 mod cli;
+mod engines;
 mod logging;
 
 use std::path::Path;
@@ -14,22 +15,12 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use zyron_engine::{Engine, Model};
-use zyron_server::config::{Config, EngineKind};
-use zyron_server::{App, cpu};
+use zyron_server::App;
+use zyron_server::config::Config;
 
 use crate::cli::{Cli, Command, ServeArgs};
 
 fn main() -> ExitCode {
-    // Before anything else: what follows is compiled for instructions this CPU may not have.
-    if !cpu::is_supported() {
-        eprintln!("error: this CPU cannot run this build of Zyron, which needs {}", cpu::REQUIRED);
-        return ExitCode::FAILURE;
-    }
-    run()
-}
-
-#[inline(never)]
-fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => start(&args),
         Command::Openapi => print_openapi(),
@@ -94,34 +85,7 @@ async fn load(config: &Config, path: &Path) -> anyhow::Result<(Arc<Model>, Arc<d
     }
     let model = Arc::new(model);
     banner::loading(&model);
-    let engine = load_engine(config, &model).await?;
-    banner::loaded(engine.name(), start.elapsed());
+    let engine = engines::load(&config.engine, &model).await?;
+    banner::loaded(engine.as_ref(), start.elapsed());
     Ok((model, engine))
-}
-
-#[cfg(feature = "mistralrs")]
-async fn load_engine(config: &Config, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
-    use zyron_engine_mistralrs::{Dtype, LoadOptions, MistralrsEngine};
-    use zyron_server::config;
-
-    match config.engine.kind {
-        EngineKind::Auto | EngineKind::Mistralrs => {}
-    }
-    let dtype = match config.engine.dtype {
-        config::Dtype::Auto => Dtype::Auto,
-        config::Dtype::Bf16 => Dtype::Bf16,
-        config::Dtype::F16 => Dtype::F16,
-        config::Dtype::F32 => Dtype::F32,
-    };
-    let options = LoadOptions { dtype, isq: config.engine.isq.clone() };
-    Ok(Arc::new(MistralrsEngine::load(Arc::clone(model), options).await?))
-}
-
-#[cfg(not(feature = "mistralrs"))]
-async fn load_engine(config: &Config, _model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
-    match config.engine.kind {
-        EngineKind::Auto | EngineKind::Mistralrs => {
-            anyhow::bail!("this build has no engine: it lacks the feature `mistralrs`")
-        }
-    }
 }

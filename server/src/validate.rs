@@ -43,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) answers: usize,
     /// Makes the request for the answer at a place, when its turn comes: it may be one of thousands.
     pub(crate) request: Box<dyn FnMut(usize) -> GenerateRequest + Send>,
+    /// Answers to the same prompt, one after another.
+    pub(crate) answers_per_prompt: usize,
     /// Tokens of all prompts, each counted once however many answers it gets.
     pub(crate) prompt_tokens: u64,
 }
@@ -167,7 +169,7 @@ impl Ask {
             logprobs,
             ..GenerateRequest::new(prompt.clone(), max_tokens)
         };
-        Ok(Job { answers: self.choices, request: Box::new(request), prompt_tokens })
+        Ok(Job { answers: self.choices, answers_per_prompt: self.choices, request: Box::new(request), prompt_tokens })
     }
 }
 
@@ -371,7 +373,7 @@ fn max_tokens(
     if prompt_tokens == 0 {
         return Err(ApiError::invalid(prompt_param, format!("`{prompt_param}` must hold at least one token.")));
     }
-    let context_length = serving.model.context_length;
+    let context_length = serving.engine.context_length();
     let left = context_length.saturating_sub(prompt_tokens);
     let limit = if limits.max_tokens == 0 { context_length } else { limits.max_tokens };
     let wanted = match asked {

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,10 @@ pub(crate) struct Need {
 pub(crate) const COMPILER: Need =
     Need { packages: &["build-essential"], is_met: |_| is_on_path("cc") && is_on_path("c++") };
 
+/// What llama.cpp's crate builds itself with, besides: CMake, and libclang to read the headers.
+pub(crate) const CMAKE: Need = Need { packages: &["cmake"], is_met: |_| is_on_path("cmake") };
+pub(crate) const LIBCLANG: Need = Need { packages: &["libclang-dev"], is_met: |_| has_libclang() };
+
 /// Debian keeps the part of Python that makes environments in a package of its own.
 pub(crate) const PYTHON: Need = Need { packages: &["python3-venv"], is_met: python::can_make_environment };
 
@@ -35,6 +40,23 @@ pub(crate) const AARCH64_COMPILER: Need = Need {
     packages: &["gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
     is_met: |_| is_on_path("aarch64-linux-gnu-gcc") && is_on_path("aarch64-linux-gnu-g++"),
 };
+
+/// Looks where libclang's readers look: under `LIBCLANG_PATH`, and where systems put it.
+fn has_libclang() -> bool {
+    let mut folders: Vec<PathBuf> = env::var_os("LIBCLANG_PATH").map(PathBuf::from).into_iter().collect();
+    folders.extend(["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from));
+    folders.push(Path::new("/usr/lib").join(format!("{}-linux-gnu", env::consts::ARCH)));
+    let versions = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let versions = versions.filter(|entry| entry.file_name().to_string_lossy().starts_with("llvm"));
+    folders.extend(versions.map(|entry| entry.path().join("lib")));
+    let is_library =
+        |name: &str| name == "libclang.so" || name.starts_with("libclang.so.") || name.starts_with("libclang-");
+    folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten()).any(|file| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        is_library(&name) && name.contains(".so")
+    })
+}
 
 const INSTALL: [&str; 4] = ["apt-get", "install", "--yes", "--no-install-recommends"];
 

@@ -16,20 +16,20 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 
 /// What building the server and its page takes.
 pub(crate) fn for_building(workspace: &Workspace) -> Result<()> {
-    apt::ensure(workspace, &[apt::COMPILER])?;
+    apt::ensure(workspace, &[apt::COMPILER, apt::CMAKE, apt::LIBCLANG])?;
     rust_target::ensure(workspace, rust_target::WASM)
 }
 
 /// What getting the checkpoint takes, besides.
 pub(crate) fn for_serving(workspace: &Workspace) -> Result<()> {
-    apt::ensure(workspace, &[apt::COMPILER, apt::PYTHON])?;
+    apt::ensure(workspace, &[apt::COMPILER, apt::CMAKE, apt::LIBCLANG, apt::PYTHON])?;
     for_building(workspace)?;
     checkpoint::ensure(workspace).map(drop)
 }
 
 /// What the tests take, besides.
 pub(crate) fn for_tests(workspace: &Workspace, fast: bool) -> Result<()> {
-    let mut needs = vec![apt::COMPILER, apt::PYTHON];
+    let mut needs = vec![apt::COMPILER, apt::CMAKE, apt::LIBCLANG, apt::PYTHON];
     if ARCH == "x86_64" {
         needs.push(apt::QEMU);
     }

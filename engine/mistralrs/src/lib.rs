@@ -22,6 +22,7 @@ pub use crate::load::{Dtype, LoadError, LoadOptions};
 /// A model loaded by mistral.rs.
 pub struct MistralrsEngine {
     runner: Runner,
+    context_length: usize,
     active: Arc<AtomicUsize>,
 }
 
@@ -38,8 +39,12 @@ impl MistralrsEngine {
     /// # Errors
     /// [`LoadError`], in one sentence.
     pub async fn load(model: Arc<Model>, options: LoadOptions) -> Result<Self, LoadError> {
+        let context_length = match options.context_length {
+            0 => model.context_length,
+            tokens => tokens.min(model.context_length),
+        };
         let mistralrs = load::load(&model, options).await?;
-        let engine = Self { runner: Runner { mistralrs, model }, active: Arc::default() };
+        let engine = Self { runner: Runner { mistralrs, model }, context_length, active: Arc::default() };
         load::warm_up(&engine).await?;
         Ok(engine)
     }
@@ -117,6 +122,10 @@ impl Engine for MistralrsEngine {
     /// request slower and none faster.
     fn parallelism(&self) -> usize {
         1
+    }
+
+    fn context_length(&self) -> usize {
+        self.context_length
     }
 
     fn active(&self) -> usize {

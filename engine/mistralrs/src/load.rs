@@ -39,6 +39,8 @@ pub struct LoadOptions {
     pub dtype: Dtype,
     /// In-situ quantization of a safetensors model, such as `q4k`, `q8_0` or `fp8`.
     pub isq: Option<String>,
+    /// The longest prompt plus answer, in tokens; 0 is what the model can do.
+    pub context_length: usize,
 }
 
 /// Why a model cannot be loaded. Each message is one sentence for the operator.

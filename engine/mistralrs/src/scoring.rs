@@ -58,7 +58,10 @@ fn score(parts: &[Tensor], runner: &Runner, sequence: &mut Sequence) -> Result<S
     };
     let places =
         || parts.iter().flat_map(|part| (0..part.dims().first().copied().unwrap_or(0)).map(move |at| (part, at)));
-    sequence.score_prompt(places().map(|(part, at)| row(part, at)))?;
+    for (part, at) in places() {
+        sequence.score(&row(part, at)?)?;
+    }
+    sequence.finish_scoring()?;
     if sequence.only_reads() {
         return Ok(sequence.end());
     }

@@ -54,7 +54,7 @@ impl Running {
     /// Its first answer waits in the bounded queue, or is refused. The others follow as there is room, each behind the
     /// requests of others that wait already: a request for many answers does not keep others from theirs.
     pub(crate) async fn start(app: &AppState, serving: &Arc<Serving>, job: Job) -> Result<Self, ApiError> {
-        let record = Record::new(job.prompt_tokens, job.answers);
+        let record = Record::new(&job);
         let mut permit = Some(serving.admission.admit().await?);
         let timeout = Duration::from_millis(app.config().limits.request_timeout_ms);
         let abort = app.abort().clone();
@@ -101,9 +101,10 @@ impl Running {
                     }
                     Part::Text(token.text, token.logprobs)
                 }
-                Event::Finished { reason, text, logprobs, end, completion_tokens } => {
+                Event::Finished { reason, text, logprobs, end, completion_tokens, cached_tokens } => {
                     self.open -= 1;
                     self.record.completion_tokens[index] = completion_tokens as u64;
+                    self.record.cached(index, cached_tokens as u64);
                     let reason = match reason {
                         zyron_engine::FinishReason::Stop => FinishReason::Stop,
                         zyron_engine::FinishReason::Length => FinishReason::Length,
@@ -124,7 +125,9 @@ impl Running {
 
     /// The tokens so far.
     pub(crate) fn usage(&self) -> Usage {
-        Usage::new(self.record.prompt_tokens, self.record.completion_tokens.iter().sum())
+        let mut usage = Usage::new(self.record.prompt_tokens, self.record.completion_tokens.iter().sum());
+        usage.prompt_tokens_details.cached_tokens = self.record.cached_tokens;
+        usage
     }
 }
 
@@ -158,20 +161,25 @@ struct Record {
     start: Instant,
     first_token: Option<Duration>,
     prompt_tokens: u64,
+    answers_per_prompt: usize,
+    /// Tokens of the prompts that were not computed for this request.
+    cached_tokens: u64,
     /// Of each answer.
     completion_tokens: Vec<u64>,
     outcome: &'static str,
 }
 
 impl Record {
-    fn new(prompt_tokens: u64, answers: usize) -> Self {
+    fn new(job: &Job) -> Self {
         let span = Span::current();
         Self {
             span,
             start: Instant::now(),
             first_token: None,
-            prompt_tokens,
-            completion_tokens: vec![0; answers],
+            prompt_tokens: job.prompt_tokens,
+            answers_per_prompt: job.answers_per_prompt.max(1),
+            cached_tokens: 0,
+            completion_tokens: vec![0; job.answers],
             outcome: "cancelled",
         }
     }
@@ -179,6 +187,13 @@ impl Record {
     fn token(&mut self, index: usize) {
         self.completion_tokens[index] += 1;
         self.first_token.get_or_insert_with(|| self.start.elapsed());
+    }
+
+    fn cached(&mut self, index: usize, tokens: u64) {
+        // The other answers to a prompt find what its first computed: no prompt was spared by that.
+        if index.is_multiple_of(self.answers_per_prompt) {
+            self.cached_tokens += tokens;
+        }
     }
 
     fn fail(&mut self, error: ApiError) -> ApiError {
@@ -194,6 +209,7 @@ impl Drop for Record {
             tracing::info!(
                 outcome = self.outcome,
                 prompt_tokens = self.prompt_tokens,
+                cached_tokens = self.cached_tokens,
                 completion_tokens = self.completion_tokens.iter().sum::<u64>(),
                 first_token_ms = self.first_token.map(millis),
                 total_ms = millis(self.start.elapsed()),

@@ -14,7 +14,7 @@ fn describe(serving: &Serving) -> Model {
         object: "model".to_owned(),
         created: serving.created,
         owned_by: model.owned_by.clone().unwrap_or_else(|| "unknown".to_owned()),
-        context_length: model.context_length as u64,
+        context_length: serving.engine.context_length() as u64,
         architecture: model.architecture.clone(),
         quantization: model.quantization.clone(),
     }

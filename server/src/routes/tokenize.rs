@@ -60,11 +60,12 @@ pub(crate) async fn detokenize(
     )
 )]
 pub(crate) async fn info(State(app): State<AppState>) -> Result<Json<TokenizerInfo>, ApiError> {
-    let model = &app.serving()?.model;
+    let serving = app.serving()?;
+    let model = &serving.model;
     Ok(Json(TokenizerInfo {
         tokenizer_class: "zyron".to_owned(),
         vocab_size: model.tokenizer.vocabulary_size() as u64,
-        model_max_length: model.context_length as u64,
+        model_max_length: serving.engine.context_length() as u64,
         bos_token: model.tokens.bos.clone(),
         eos_token: model.tokens.eos.clone(),
         pad_token: model.tokens.eos.clone(),

@@ -90,7 +90,8 @@ pub(crate) async fn completion(
         prompt_logprobs: logprobs.filter(|_| scored),
         ..GenerateRequest::new(given[index / candidates].clone(), tokens)
     };
-    let job = Job { answers: prompts.len() * candidates, request: Box::new(request), prompt_tokens };
+    let answers = prompts.len() * candidates;
+    let job = Job { answers, answers_per_prompt: candidates, request: Box::new(request), prompt_tokens };
     Ok(CompletionJob { job, streaming, echo: echo.then_some(texts), prompts, logprobs, choices, candidates })
 }
 

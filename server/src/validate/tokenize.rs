@@ -42,7 +42,7 @@ pub(crate) async fn tokenize(
             }
         };
         let token_strs = spelled.then(|| tokens.iter().map(|&token| tokenizer.spelling(token)).collect());
-        let max_model_len = serving.model.context_length as u64;
+        let max_model_len = serving.engine.context_length() as u64;
         Ok(Tokenize { count: tokens.len() as u64, max_model_len, tokens, token_strs })
     };
     off_thread(serving, limits, &serving.tokenizing, work).await

@@ -28,6 +28,10 @@ impl Engine for InstantEngine {
         1
     }
 
+    fn context_length(&self) -> usize {
+        self.model.context_length
+    }
+
     fn active(&self) -> usize {
         0
     }

@@ -79,7 +79,9 @@ fn an_architecture_nobody_knows_is_said() {
         }
     }
     fs::write(&path, bytes).unwrap();
-    assert!(model(&path).contains("`klama` is not supported"));
+    assert!(model(&path).contains("unknown model architecture: 'klama'"));
+    let refused = refusal(&["--engine", "mistralrs", "--model", path.to_str().unwrap()]);
+    assert!(refused.contains("`klama` is not supported"));
 }
 
 #[test]
@@ -87,7 +89,9 @@ fn options_that_cannot_be_honoured_are_said() {
     let checkpoint = checkpoint();
     let with = |more: &[&str]| refusal(&[&["--model", checkpoint.to_str().unwrap()], more].concat());
     assert!(with(&["--isq", "q4k"]).contains("quantized already"));
-    assert!(with(&["--dtype", "bf16"]).contains("bf16 on a CPU"));
+    assert!(with(&["--dtype", "bf16"]).contains("`engine.dtype` is for the mistralrs engine"));
+    assert!(with(&["--engine", "mistralrs", "--isq", "q4k"]).contains("quantized already"));
+    assert!(with(&["--engine", "mistralrs", "--dtype", "bf16"]).contains("bf16 on a CPU"));
     assert!(with(&["--host", "0.0.0.0"]).contains("ZYRON_API_KEY"));
     assert!(with(&["--config", "/nowhere.toml"]).contains("nowhere"));
     let folder = TempDir::new().unwrap();

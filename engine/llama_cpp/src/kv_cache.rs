@@ -1,0 +1,250 @@
+//! Which tokens' keys and values are where: one slot a sequence, prefixes found again, memory counted.
+//!
+//! llama.cpp has two layouts. In [`Layout::Streams`] each slot has room of its own for a whole context; attention then
+//! reads a sequence's own cells only, which is faster, and a prefix is shared by copying it. In [`Layout::Pool`] all
+//! slots draw from one pool, a prefix is shared in place, and memory can run out. This module decides and counts; what
+//! it decides is done to llama.cpp by a [`Memory`].
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Tokens that are counted, and in a pool shared, together.
+const BLOCK: usize = 16;
+
+/// How llama.cpp lays out its cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// A stream of `tokens` cells for each slot. Copying a prefix moves a whole stream's memory.
+    Streams {
+        /// Cells of a slot.
+        tokens: usize,
+        /// The shortest prefix that is worth the copy.
+        worth_copying: usize,
+    },
+    /// One pool of `tokens` cells for all slots.
+    Pool {
+        /// Cells.
+        tokens: usize,
+    },
+}
+
+/// llama.cpp's side of it.
+pub(crate) trait Memory {
+    /// Gives the empty slot `to` the first `tokens` of slot `from`.
+    fn copy(&mut self, from: usize, to: usize, tokens: usize);
+    /// Drops all but the first `tokens` of a slot.
+    fn truncate(&mut self, slot: usize, tokens: usize);
+}
+
+/// Where a sequence starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) slot: usize,
+    /// Tokens of its prompt that are there already.
+    pub(crate) reused: usize,
+}
+
+/// The slots.
+pub(crate) struct KvCache {
+    layout: Layout,
+    slots: Vec<Slot>,
+    /// Blocks that hold something.
+    used: Rc<Cell<usize>>,
+    clock: u64,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// What its cells hold, in order.
+    tokens: Vec<u32>,
+    /// The memory of these tokens, in a pool; some may be another slot's, too.
+    blocks: Vec<Rc<Block>>,
+    /// Whether a sequence is using it. An idle slot keeps its tokens, in case a prompt begins with them.
+    busy: bool,
+    last_used: u64,
+}
+
+/// Counts one block while any slot holds it.
+struct Block(Rc<Cell<usize>>);
+
+impl Block {
+    fn new(used: &Rc<Cell<usize>>) -> Rc<Self> {
+        used.set(used.get() + 1);
+        Rc::new(Self(Rc::clone(used)))
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// How many tokens two texts have in common at their beginning.
+pub(crate) fn common_prefix(one: &[u32], other: &[u32]) -> usize {
+    one.iter().zip(other).take_while(|(a, b)| a == b).count()
+}
+
+impl KvCache {
+    pub(crate) fn new(layout: Layout, slots: usize) -> Self {
+        let slots = std::iter::repeat_with(Slot::default).take(slots).collect();
+        Self { layout, slots, used: Rc::default(), clock: 0 }
+    }
+
+    /// Tokens in a slot.
+    pub(crate) fn len(&self, slot: usize) -> usize {
+        self.slots[slot].tokens.len()
+    }
+
+    /// Blocks that `tokens` more tokens take, behind `held` of them.
+    pub(crate) fn blocks_for(held: usize, tokens: usize) -> usize {
+        (held + tokens).div_ceil(BLOCK) - held.div_ceil(BLOCK)
+    }
+
+    /// Blocks that hold nothing. Without end where each slot has its own.
+    pub(crate) fn free_blocks(&self) -> usize {
+        match self.layout {
+            Layout::Streams { .. } => usize::MAX,
+            Layout::Pool { tokens } => (tokens / BLOCK).saturating_sub(self.used.get()),
+        }
+    }
+
+    /// The tokens of `prompt` that some slot holds, as far as they are worth sharing. Never the last: its logits are
+    /// wanted.
+    pub(crate) fn reusable(&self, prompt: &[u32]) -> usize {
+        self.longest(prompt, |_| true).map_or(0, |(_, common)| self.shareable(common))
+    }
+
+    /// A slot for a sequence that begins with `prompt`; none while all are busy.
+    pub(crate) fn open(&mut self, prompt: &[u32], reuse: bool, memory: &mut impl Memory) -> Option<Opened> {
+        let found = if reuse { self.longest(prompt, |_| true) } else { None };
+        let idle = if reuse { self.longest(prompt, |slot| !slot.busy) } else { None };
+        let copied = found.map_or(0, |(_, common)| self.shareable(common));
+        // An idle slot most of whose tokens are wanted is taken as it is: a conversation that goes on.
+        let taken = idle.filter(|&(slot, common)| common >= copied && common * 2 >= self.len(slot));
+        let slot = match taken {
+            Some((slot, common)) => {
+                self.truncate(slot, common, memory);
+                slot
+            }
+            None => {
+                let source = found.map(|(slot, _)| slot).filter(|_| copied > 0);
+                let slot = self.unused(source)?;
+                if Some(slot) == source {
+                    // The last idle slot is the one to copy from.
+                    self.truncate(slot, copied, memory);
+                } else {
+                    self.truncate(slot, 0, memory);
+                    if let Some(source) = source {
+                        self.copy(source, slot, copied, memory);
+                    }
+                }
+                slot
+            }
+        };
+        self.slots[slot].busy = true;
+        Some(Opened { slot, reused: self.len(slot) })
+    }
+
+    /// Gives a slot more of `prompt`, if another has come to hold more of it. Returns what it then holds.
+    pub(crate) fn catch_up(&mut self, slot: usize, prompt: &[u32], memory: &mut impl Memory) -> usize {
+        let held = self.len(slot);
+        if let Some((source, common)) = self.longest(prompt, |_| true) {
+            let common = self.shareable(common);
+            if source != slot && common > held {
+                self.truncate(slot, 0, memory);
+                self.copy(source, slot, common, memory);
+            }
+        }
+        self.len(slot)
+    }
+
+    /// Makes room for `tokens` in a slot and notes them; false where the pool has none left.
+    #[must_use]
+    pub(crate) fn grow(&mut self, slot: usize, tokens: &[u32]) -> bool {
+        if let Layout::Pool { .. } = self.layout {
+            let needed = Self::blocks_for(self.len(slot), tokens.len());
+            if needed > self.free_blocks() {
+                return false;
+            }
+            let blocks = std::iter::repeat_with(|| Block::new(&self.used)).take(needed);
+            self.slots[slot].blocks.extend(blocks);
+        }
+        self.slots[slot].tokens.extend_from_slice(tokens);
+        true
+    }
+
+    /// The sequence has ended: the slot is idle, and keeps what it holds.
+    pub(crate) fn close(&mut self, slot: usize) {
+        self.clock += 1;
+        self.slots[slot].busy = false;
+        self.slots[slot].last_used = self.clock;
+    }
+
+    /// Empties a slot and makes it idle.
+    pub(crate) fn discard(&mut self, slot: usize, memory: &mut impl Memory) {
+        self.truncate(slot, 0, memory);
+        self.slots[slot].busy = false;
+    }
+
+    /// Empties the idle slot that was not used for longest; false where none holds anything.
+    pub(crate) fn evict(&mut self, memory: &mut impl Memory) -> bool {
+        let idle = self.slots.iter().enumerate().filter(|(_, slot)| !slot.busy && !slot.tokens.is_empty());
+        let Some((slot, _)) = idle.min_by_key(|(_, slot)| slot.last_used) else { return false };
+        self.truncate(slot, 0, memory);
+        true
+    }
+
+    /// Drops all but the first `tokens`, or some less, so that what is written next is in a block of its own.
+    fn truncate(&mut self, slot: usize, tokens: usize, memory: &mut impl Memory) {
+        let is_shared = |block: &Rc<Block>| Rc::strong_count(block) > 1;
+        let within_shared = self.slots[slot].blocks.get(tokens / BLOCK).is_some_and(is_shared);
+        let tokens = if within_shared { tokens - tokens % BLOCK } else { tokens };
+        if self.len(slot) > tokens {
+            memory.truncate(slot, tokens);
+            self.slots[slot].tokens.truncate(tokens);
+            self.slots[slot].blocks.truncate(tokens.div_ceil(BLOCK));
+        }
+    }
+
+    fn copy(&mut self, from: usize, to: usize, tokens: usize, memory: &mut impl Memory) {
+        memory.copy(from, to, tokens);
+        let prefix = self.slots[from].tokens[..tokens].to_vec();
+        self.slots[to].tokens = prefix;
+        if let Layout::Pool { .. } = self.layout {
+            self.slots[to].blocks = self.slots[from].blocks[..tokens / BLOCK].to_vec();
+        }
+    }
+
+    /// How much of a common prefix is copied.
+    pub(crate) fn shareable(&self, common: usize) -> usize {
+        match self.layout {
+            Layout::Streams { worth_copying, .. } if common < worth_copying => 0,
+            Layout::Streams { .. } => common,
+            // Whole blocks, so that each is one slot's to write to.
+            Layout::Pool { .. } => common - common % BLOCK,
+        }
+    }
+
+    /// The slot among those that `may` be used that holds most of the beginning of `prompt`, and how much.
+    fn longest(&self, prompt: &[u32], may: impl Fn(&Slot) -> bool) -> Option<(usize, usize)> {
+        let wanted = prompt.split_last().map_or(&[][..], |(_, before)| before);
+        let slots = self.slots.iter().enumerate().filter(|(_, slot)| may(slot));
+        let common = slots.map(|(index, slot)| (index, common_prefix(&slot.tokens, wanted)));
+        common.filter(|&(_, common)| common > 0).max_by_key(|&(index, common)| (common, std::cmp::Reverse(index)))
+    }
+
+    /// The first empty slot, or else the idle one that was not used for longest, `kept` last.
+    fn unused(&self, kept: Option<usize>) -> Option<usize> {
+        let idle = self.slots.iter().enumerate().filter(|(_, slot)| !slot.busy);
+        let order = |&(index, slot): &(usize, &Slot)| {
+            let holds = !slot.tokens.is_empty();
+            (Some(index) == kept, holds, if holds { slot.last_used } else { 0 }, index)
+        };
+        idle.min_by_key(order).map(|(index, _)| index)
+    }
+}
+
+#[cfg(test)]
+#[path = "kv_cache_tests.rs"]
+mod tests;

@@ -1,0 +1,102 @@
+//! Runs a GGUF file through llama.cpp, many requests at once.
+//!
+//! llama.cpp computes logits for a batch of tokens of many sequences. What goes into a batch is decided here, by a
+//! scheduler of ours on a thread of its own ([`scheduler`]): every running answer gets its next token in each step,
+//! and the prompts of others are read beside them, a piece at a time ([`pace`]). Prefixes that requests have in common
+//! are computed once ([`kv_cache`]). Sampling, stop strings and the rest are `zyron-engine`'s.
+
+mod kv_cache;
+mod load;
+mod pace;
+mod scheduler;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
+
+pub use crate::load::{KvCacheType, LoadError, LoadOptions};
+use crate::scheduler::Arrival;
+
+/// A model loaded by llama.cpp.
+pub struct LlamaCppEngine {
+    arrivals: mpsc::Sender<Arrival>,
+    loaded: Loaded,
+    active: Arc<AtomicUsize>,
+}
+
+/// What there is once a model is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Requests that run at once.
+    pub sequences: usize,
+    /// The longest prompt plus answer, in tokens.
+    pub context_length: usize,
+    /// Tokens, of all requests together, that the cache holds.
+    pub kv_cache_tokens: usize,
+    /// Bytes of the cache.
+    pub kv_cache_bytes: u64,
+}
+
+impl std::fmt::Debug for LlamaCppEngine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LlamaCppEngine").field("loaded", &self.loaded).finish_non_exhaustive()
+    }
+}
+
+impl LlamaCppEngine {
+    /// Loads the weights of `model` and computes a token, so that what cannot run is known before it is served.
+    ///
+    /// # Errors
+    /// [`LoadError`], in one sentence.
+    pub async fn load(model: Arc<Model>, options: LoadOptions) -> Result<Self, LoadError> {
+        let (arrivals, receiver) = mpsc::channel();
+        let (ready, loaded) = tokio::sync::oneshot::channel();
+        // llama.cpp's context stays on the thread that made it; the thread ends when the engine is dropped.
+        let thread = std::thread::Builder::new().name("llama.cpp".to_owned());
+        thread
+            .spawn(move || load::run(&model, &options, receiver, ready))
+            .map_err(|error| LoadError::Failed(error.to_string()))?;
+        let loaded = loaded.await.map_err(|_| LoadError::Failed("its thread panicked".to_owned()))??;
+        Ok(Self { arrivals, loaded, active: Arc::default() })
+    }
+
+    /// What the model was loaded with.
+    #[must_use]
+    pub fn loaded(&self) -> Loaded {
+        self.loaded
+    }
+}
+
+impl Engine for LlamaCppEngine {
+    fn name(&self) -> &'static str {
+        "llama_cpp"
+    }
+
+    fn parallelism(&self) -> usize {
+        self.loaded.sequences
+    }
+
+    fn context_length(&self) -> usize {
+        self.loaded.context_length
+    }
+
+    fn active(&self) -> usize {
+        self.active.load(Ordering::SeqCst)
+    }
+
+    fn generate(&self, request: GenerateRequest) -> Generation {
+        let (mut sequence, generation) = Sequence::start(request);
+        let active = Active::new(&self.active);
+        if sequence.prompt().is_empty() {
+            sequence.fail(EngineError::Backend("the prompt is empty".to_owned()));
+        } else if sequence.only_reads() && !sequence.wants_prompt_logits() {
+            sequence.end();
+        } else {
+            // Where the thread has ended, the sequence is dropped, which tells its reader.
+            let _ = self.arrivals.send(Arrival { sequence, active });
+        }
+        generation
+    }
+}

@@ -1,0 +1,338 @@
+//! Loads a checked model into llama.cpp and sizes its cache by the memory there is.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+
+use llama_cpp_2::context::params::{self, LlamaContextParams};
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::{LogOptions, list_llama_ggml_backend_devices, send_logs_to_tracing};
+use sysinfo::System;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tracing::field::{Field, Visit};
+use tracing::subscriber::with_default;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{self, Layer, SubscriberExt};
+use zyron_engine::{Model, Weights};
+
+use crate::Loaded;
+use crate::kv_cache::Layout;
+use crate::scheduler::{Arrival, Scheduler};
+
+/// Tokens of prompts computed in one step, at most; llama.cpp computes as many in one pass over the weights.
+pub(crate) const BATCH: usize = 512;
+/// llama.cpp pads what a sequence may hold to this many cells.
+const PADDING: usize = 256;
+/// llama.cpp's own limit on sequences.
+const MAX_SEQUENCES: usize = 256;
+/// Idle slots of a pool, which keep prefixes, for each that can be busy.
+const IDLE: usize = 1;
+/// Bytes for the cache of a machine without a GPU, unless a whole context takes more: they are written once at the
+/// start, which takes seconds for each gigabyte.
+const USUAL: u64 = 2_000_000_000;
+/// Bytes that a copy from stream to stream moves in the time that one token of a prompt takes, at the least: a slow
+/// memory beside a fast processor.
+const COPIED_PER_TOKEN: u64 = 4 << 20;
+
+/// How to load a model.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// Requests that run at once, at most.
+    pub max_sequences: usize,
+    /// The longest prompt plus answer, in tokens; 0 is what the model can do, as far as there is memory.
+    pub context_length: usize,
+    /// Bytes for keys and values. 0 is half of the memory that is free, but on a CPU no more than 2 GB or what a
+    /// whole context takes.
+    pub kv_cache_bytes: u64,
+    /// The number format of keys and values.
+    pub kv_cache_type: KvCacheType,
+    /// Threads that compute; 0 is one a core.
+    pub threads: usize,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            max_sequences: 32,
+            context_length: 0,
+            kv_cache_bytes: 0,
+            kv_cache_type: KvCacheType::default(),
+            threads: 0,
+        }
+    }
+}
+
+/// The number format of keys and values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KvCacheType {
+    /// IEEE half precision.
+    #[default]
+    F16,
+    /// 8 bits, in blocks of 32 with a scale: half the memory.
+    Q8_0,
+}
+
+/// Why a model cannot be loaded. Each message is one sentence for the operator.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// llama.cpp reads GGUF only.
+    #[error("the llama_cpp engine reads GGUF files; `{0}` is a safetensors folder, for the mistralrs engine")]
+    NotGguf(String),
+    /// The architecture keeps something else than keys and values.
+    #[error(
+        "the model's architecture `{0}` is not supported by the llama_cpp engine: it has no cache of keys and values alone"
+    )]
+    Architecture(String),
+    /// Not even a short request fits.
+    #[error(
+        "a cache of {tokens} tokens needs {needed} MB of memory and {free} MB may be used for it; see `engine.kv_cache_mb`"
+    )]
+    Memory {
+        /// What was wanted.
+        tokens: usize,
+        /// Its size, in MB.
+        needed: u64,
+        /// What there is, in MB.
+        free: u64,
+    },
+    /// llama.cpp gave up.
+    #[error("llama.cpp cannot load the model: {0}")]
+    Failed(String),
+}
+
+fn failed(error: impl std::fmt::Display) -> LoadError {
+    LoadError::Failed(error.to_string())
+}
+
+/// Loads the model, says so, and serves requests until there can be no more.
+pub(crate) fn run(
+    model: &Arc<Model>,
+    options: &LoadOptions,
+    arrivals: mpsc::Receiver<Arrival>,
+    ready: oneshot::Sender<Result<Loaded, LoadError>>,
+) {
+    let weights = match with_reason(|| load_weights(model)) {
+        Ok(weights) => weights,
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    let started = Plan::new(model, &weights, options).and_then(|plan| {
+        let context = with_reason(|| weights.new_context(backend()?, plan.params(options)).map_err(failed))?;
+        let mut scheduler = Scheduler::new(context, Arc::clone(model), plan.layout, plan.slots, plan.loaded.sequences);
+        scheduler.warm_up().map_err(failed)?;
+        Ok((scheduler, plan.loaded))
+    });
+    match started {
+        Ok((mut scheduler, loaded)) => {
+            // Nobody waits for it any more: nobody will ask either.
+            if ready.send(Ok(loaded)).is_ok() {
+                scheduler.run(&arrivals);
+            }
+        }
+        Err(error) => drop(ready.send(Err(error))),
+    }
+}
+
+/// llama.cpp is started once in a process, and not ended.
+fn backend() -> Result<&'static LlamaBackend, LoadError> {
+    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
+    let backend = BACKEND.get_or_init(|| {
+        send_logs_to_tracing(LogOptions::default());
+        LlamaBackend::init().map_err(|error| error.to_string())
+    });
+    backend.as_ref().map_err(failed)
+}
+
+/// Lets llama.cpp's log say why `work` failed: its functions return nothing more than that they did.
+fn with_reason<T>(work: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
+    let errors = Errors::default();
+    let result = with_default(tracing_subscriber::registry().with(errors.clone()), work);
+    let first = errors.0.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
+    match (result, first) {
+        (Err(LoadError::Failed(_)), Some(reason)) => Err(LoadError::Failed(reason)),
+        (result, _) => result,
+    }
+}
+
+/// The errors that are logged while it listens.
+#[derive(Clone, Default)]
+struct Errors(Arc<Mutex<Vec<String>>>);
+
+impl<S: Subscriber> Layer<S> for Errors {
+    fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
+        if *event.metadata().level() == Level::ERROR {
+            event.record(&mut self.clone());
+        }
+    }
+}
+
+impl Visit for Errors {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            let text = value.trim().trim_start_matches("error loading model: ").to_owned();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+fn load_weights(model: &Model) -> Result<LlamaModel, LoadError> {
+    let path = match &model.weights {
+        Weights::Gguf(path) => path,
+        Weights::Safetensors(folder) => return Err(LoadError::NotGguf(folder.display().to_string())),
+    };
+    let weights = LlamaModel::load_from_file(backend()?, path, &LlamaModelParams::default()).map_err(failed)?;
+    if weights.is_recurrent() || weights.is_hybrid() {
+        return Err(LoadError::Architecture(model.architecture.clone()));
+    }
+    Ok(weights)
+}
+
+/// How large the cache is, and how it is laid out.
+struct Plan {
+    layout: Layout,
+    slots: usize,
+    loaded: Loaded,
+}
+
+impl Plan {
+    fn new(model: &Model, weights: &LlamaModel, options: &LoadOptions) -> Result<Self, LoadError> {
+        let per_token = bytes_per_token(model, weights, options.kv_cache_type);
+        let context = match options.context_length {
+            0 => model.context_length,
+            tokens => tokens.min(model.context_length),
+        };
+        let bytes = match options.kv_cache_bytes {
+            0 => free_memory(weights, USUAL.max(context.next_multiple_of(PADDING) as u64 * per_token)),
+            bytes => bytes,
+        };
+        let sequences = options.max_sequences.clamp(1, MAX_SEQUENCES / (1 + IDLE));
+        Self::within(bytes, per_token, context, options.context_length != 0, sequences)
+    }
+
+    /// Streams where each sequence can have a whole context of its own, a pool where not.
+    fn within(
+        bytes: u64,
+        per_token: u64,
+        context: usize,
+        is_wanted: bool,
+        sequences: usize,
+    ) -> Result<Self, LoadError> {
+        let tokens = usize::try_from(bytes / per_token.max(1)).unwrap_or(usize::MAX);
+        let room = context.next_multiple_of(PADDING);
+        let loaded = |context_length: usize, kv_cache_tokens: usize| Loaded {
+            sequences,
+            context_length,
+            kv_cache_tokens,
+            kv_cache_bytes: kv_cache_tokens as u64 * per_token,
+        };
+        if tokens / sequences >= room {
+            let worth_copying =
+                usize::try_from(room as u64 * per_token / COPIED_PER_TOKEN).unwrap_or(usize::MAX).max(16);
+            let layout = Layout::Streams { tokens: room, worth_copying };
+            return Ok(Self { layout, slots: sequences, loaded: loaded(context, room * sequences) });
+        }
+        let pool = tokens - tokens % PADDING;
+        // A shorter context than was asked for would be a surprise; than the model could do, is only what fits.
+        if pool == 0 || (is_wanted && pool < room) {
+            let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+            let tokens = if is_wanted { room } else { PADDING };
+            let needed = megabytes(tokens as u64 * per_token);
+            return Err(LoadError::Memory { tokens, needed, free: megabytes(bytes) });
+        }
+        let slots = sequences * (1 + IDLE);
+        Ok(Self { layout: Layout::Pool { tokens: pool }, slots, loaded: loaded(context.min(pool), pool) })
+    }
+
+    fn params(&self, options: &LoadOptions) -> LlamaContextParams {
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let threads = i32::try_from(threads).unwrap_or(1);
+        let kind = match options.kv_cache_type {
+            KvCacheType::F16 => params::KvCacheType::F16,
+            KvCacheType::Q8_0 => params::KvCacheType::Q8_0,
+        };
+        let (cells, unified) = match self.layout {
+            Layout::Streams { tokens, .. } => (tokens * self.slots, false),
+            Layout::Pool { tokens } => (tokens, true),
+        };
+        LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(small(cells)))
+            // A token for each sequence comes on top of a prompt's piece.
+            .with_n_batch(small(BATCH + self.slots))
+            .with_n_ubatch(small(BATCH))
+            .with_n_seq_max(small(self.slots))
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads)
+            .with_kv_unified(unified)
+            .with_type_k(kind)
+            .with_type_v(kind)
+            // A sliding window would forget what a later request could share.
+            .with_swa_full(true)
+    }
+}
+
+/// Bytes of one token's keys and values over all layers.
+fn bytes_per_token(model: &Model, weights: &LlamaModel, kind: KvCacheType) -> u64 {
+    let number = |key: &str| weights.meta_val_str(&format!("{}.{key}", model.architecture)).ok()?.parse::<u64>().ok();
+    let head = u64::try_from(weights.n_embd()).unwrap_or(0) / u64::from(weights.n_head().max(1));
+    let width = number("attention.key_length").unwrap_or(head) + number("attention.value_length").unwrap_or(head);
+    let values = u64::from(weights.n_layer()) * u64::from(weights.n_head_kv()) * width;
+    match kind {
+        KvCacheType::F16 => values * 2,
+        KvCacheType::Q8_0 => values * 34 / 32,
+    }
+}
+
+/// Memory for the cache: half of what is free on the GPU where there is one, else in the machine or its container, there
+/// `most` at most.
+fn free_memory(weights: &LlamaModel, most: u64) -> u64 {
+    use llama_cpp_2::LlamaBackendDeviceType::{Gpu, IntegratedGpu};
+    let devices = list_llama_ggml_backend_devices();
+    let gpus = devices.iter().filter(|device| matches!(device.device_type, Gpu | IntegratedGpu));
+    let on_gpus: usize = gpus.map(|device| device.memory_free).sum();
+    if on_gpus > 0 {
+        return on_gpus as u64 / 2;
+    }
+    let mut system = System::new();
+    system.refresh_memory();
+    let free = system.available_memory();
+    let free = system.cgroup_limits().map_or(free, |limits| free.min(limits.free_memory));
+    // The weights are mapped: what was read of them counts as free.
+    (free.saturating_sub(weights.size()) / 2).min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sequence_has_its_own_where_memory_allows() {
+        let plan = Plan::within(32 * 1024 * 100, 100, 1000, false, 32).unwrap();
+        assert!(matches!(plan.layout, Layout::Streams { tokens: 1024, .. }));
+        assert_eq!((plan.slots, plan.loaded.context_length, plan.loaded.kv_cache_tokens), (32, 1000, 32 * 1024));
+    }
+
+    #[test]
+    fn a_pool_serves_where_it_does_not() {
+        let plan = Plan::within(10_000 * 100, 100, 8192, false, 32).unwrap();
+        assert_eq!(plan.layout, Layout::Pool { tokens: 9984 });
+        assert_eq!((plan.slots, plan.loaded.context_length), (64, 8192));
+        let short = Plan::within(5_000 * 100, 100, 8192, false, 32).unwrap();
+        assert_eq!(short.loaded.context_length, 4864, "the context is what fits");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_not_cut() {
+        let refused = Plan::within(5_000 * 100, 100, 8192, true, 32).err().unwrap();
+        assert!(refused.to_string().contains("8192 tokens needs 1 MB"), "{refused}");
+        assert!(Plan::within(10, 100, 8192, false, 32).is_err());
+    }
+}

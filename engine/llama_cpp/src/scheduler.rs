@@ -1,0 +1,462 @@
+//! The loop that runs the model: who is admitted, what each step computes, and what follows from it.
+//!
+//! First come, first served. A request that was admitted stays, unless the cache's memory runs out: then the youngest
+//! gives up its place, waits in front of the others, and is computed again later, from its prompt and what it has
+//! generated. Its reader notices a pause.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Instant;
+
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::token::LlamaToken;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use zyron_engine::{Active, EngineError, Model, Sequence, Step, Tokenizer};
+
+use crate::kv_cache::{KvCache, Layout, Memory, common_prefix};
+use crate::load::BATCH;
+use crate::pace::Pace;
+
+/// Positions whose logits are taken in one step to score a prompt: a row of the vocabulary each.
+const SCORED: usize = 32;
+/// Streams that do nothing are computed along rather than split a batch, up to so many in a row: less than another
+/// pass over the weights costs.
+const FILLED: usize = 2;
+
+/// A request on its way to the scheduler.
+pub(crate) struct Arrival {
+    pub(crate) sequence: Sequence,
+    pub(crate) active: Active,
+}
+
+/// A request, waiting or running.
+struct Request {
+    sequence: Sequence,
+    /// The prompt and what was generated. The last may not be computed yet.
+    tokens: Vec<u32>,
+    /// Its place in the cache while it runs.
+    slot: usize,
+    /// The first position of the prompt that is not scored, while scores are wanted.
+    to_score: Option<usize>,
+    /// Whether it has computed anything itself.
+    is_started: bool,
+    _active: Active,
+}
+
+/// What a step computes for a request: these of its tokens.
+struct Part {
+    /// Its place among those that run.
+    request: usize,
+    tokens: Range<usize>,
+    /// The place of the first in the batch.
+    row: usize,
+}
+
+/// The loop's state.
+pub(crate) struct Scheduler<'model> {
+    context: LlamaContext<'model>,
+    batch: LlamaBatch<'static>,
+    model: Arc<Model>,
+    kv_cache: KvCache,
+    layout: Layout,
+    pace: Pace,
+    sequences: usize,
+    waiting: VecDeque<Request>,
+    /// In the order in which they came.
+    running: Vec<Request>,
+}
+
+impl Memory for LlamaContext<'_> {
+    fn copy(&mut self, from: usize, to: usize, tokens: usize) {
+        // Streams are copied whole only.
+        self.copy_cache(id(from), id(to), -1);
+        Memory::truncate(self, to, tokens);
+    }
+
+    fn truncate(&mut self, slot: usize, tokens: usize) {
+        // Fails for positions beyond 2^31 and for caches that cannot forget a part, which are refused at loading.
+        let _ = self.clear_kv_cache_seq(u32::try_from(slot).ok(), u32::try_from(tokens).ok(), None);
+    }
+}
+
+/// llama.cpp's numbers are 32 bits wide; there are 256 sequences at most.
+fn id(slot: usize) -> i32 {
+    i32::try_from(slot).unwrap_or(i32::MAX)
+}
+
+impl<'model> Scheduler<'model> {
+    pub(crate) fn new(
+        context: LlamaContext<'model>,
+        model: Arc<Model>,
+        layout: Layout,
+        slots: usize,
+        sequences: usize,
+    ) -> Self {
+        Self {
+            context,
+            batch: LlamaBatch::new(BATCH + slots, 1),
+            model,
+            kv_cache: KvCache::new(layout, slots),
+            layout,
+            pace: Pace::new(BATCH, sequences),
+            sequences,
+            waiting: VecDeque::new(),
+            running: Vec::new(),
+        }
+    }
+
+    /// Computes one token. What cannot be computed shows here.
+    pub(crate) fn warm_up(&mut self) -> Result<(), EngineError> {
+        let failed = |error: &dyn std::fmt::Display| EngineError::Backend(error.to_string());
+        self.batch.clear();
+        self.batch.add(LlamaToken(0), 0, &[0], true).map_err(|error| failed(&error))?;
+        self.context.decode(&mut self.batch).map_err(|error| failed(&error))?;
+        let logits = self.context.get_logits_ith(0);
+        if logits.len() < self.model.tokenizer.vocabulary_size() {
+            return Err(EngineError::Backend("it has fewer logits than its tokenizer has tokens".to_owned()));
+        }
+        if logits.iter().all(|logit| !logit.is_finite()) {
+            return Err(EngineError::NoFiniteLogit);
+        }
+        Memory::truncate(&mut self.context, 0, 0);
+        Ok(())
+    }
+
+    /// Serves what arrives until nothing can any more.
+    pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>) {
+        while self.receive(arrivals) {
+            self.drop_cancelled();
+            self.admit();
+            let parts = self.plan();
+            if !parts.is_empty() {
+                self.step(parts);
+            }
+        }
+    }
+
+    /// Takes what has arrived, and waits for it where there is nothing else to do. False once there is no more to do.
+    fn receive(&mut self, arrivals: &Receiver<Arrival>) -> bool {
+        loop {
+            let arrival = if self.running.is_empty() && self.waiting.is_empty() {
+                arrivals.recv().map_err(|_| TryRecvError::Disconnected)
+            } else {
+                arrivals.try_recv()
+            };
+            match arrival {
+                Ok(arrival) => self.waiting.push_back(Request::new(arrival)),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return !(self.running.is_empty() && self.waiting.is_empty()),
+            }
+        }
+    }
+
+    fn drop_cancelled(&mut self) {
+        self.waiting.retain(|request| !request.sequence.is_cancelled());
+        let kv_cache = &mut self.kv_cache;
+        self.running.retain(|request| {
+            let stays = !request.sequence.is_cancelled();
+            if !stays {
+                kv_cache.close(request.slot);
+            }
+            stays
+        });
+    }
+
+    /// Lets in who waits, in order, as long as there is a place and memory for the whole prompt.
+    fn admit(&mut self) {
+        while self.running.len() < self.sequences
+            && let Some(mut request) = self.waiting.pop_front()
+        {
+            let reuse = request.to_score.is_none();
+            let opened = if self.make_room_for(&request.tokens) {
+                self.kv_cache.open(&request.tokens, reuse, &mut self.context)
+            } else {
+                None
+            };
+            let Some(opened) = opened else {
+                self.waiting.push_front(request);
+                return;
+            };
+            request.slot = opened.slot;
+            request.is_started = false;
+            self.running.push(request);
+        }
+    }
+
+    /// Whether the memory for a prompt, and for what is left of the running ones', is or can be made free.
+    fn make_room_for(&mut self, prompt: &[u32]) -> bool {
+        let promised: usize = self.running.iter().map(|request| self.blocks_left(request)).sum();
+        loop {
+            let shared = self.kv_cache.reusable(prompt).max(self.shared_with_running(prompt));
+            let needed = KvCache::blocks_for(shared, prompt.len() - shared + 1);
+            if self.kv_cache.free_blocks() >= needed.saturating_add(promised) {
+                return true;
+            }
+            if !self.kv_cache.evict(&mut self.context) {
+                // Alone it may have all there is: what it needs was checked when it was accepted.
+                return self.running.is_empty();
+            }
+        }
+    }
+
+    fn blocks_left(&self, request: &Request) -> usize {
+        let held = self.kv_cache.len(request.slot);
+        KvCache::blocks_for(held, request.tokens.len().saturating_sub(held))
+    }
+
+    /// How much of `prompt` a running request has or will have computed.
+    fn shared_with_running(&self, prompt: &[u32]) -> usize {
+        let wanted = &prompt[..prompt.len().saturating_sub(1)];
+        let common = self.running.iter().map(|request| common_prefix(&request.tokens, wanted));
+        let common = common.max().unwrap_or(0);
+        self.kv_cache.shareable(common)
+    }
+
+    /// What the next step computes: a token for each answer, and as much of the prompts as that leaves time for.
+    fn plan(&mut self) -> Vec<Part> {
+        let decodes = self.running.iter().filter(|request| self.tokens_left(request) == 1).count();
+        let mut prompts = self.pace.chunk(decodes);
+        let mut parts = Vec::new();
+        let mut at = 0;
+        while at < self.running.len() {
+            let tokens = self.next_tokens(at, &mut prompts);
+            if !tokens.is_empty() {
+                let tokens = match self.grow(at, tokens) {
+                    Some(tokens) => tokens,
+                    // It was the youngest, and waits now.
+                    None => break,
+                };
+                parts.push(Part { request: at, tokens, row: 0 });
+            }
+            at += 1;
+        }
+        parts
+    }
+
+    fn tokens_left(&self, request: &Request) -> usize {
+        request.tokens.len() - self.kv_cache.len(request.slot)
+    }
+
+    /// The tokens that a request computes in this step; `prompts` are those that all prompts together may.
+    fn next_tokens(&mut self, at: usize, prompts: &mut usize) -> Range<usize> {
+        if !self.running[at].is_started && self.waits_for_prefix(at) {
+            return 0..0;
+        }
+        let request = &self.running[at];
+        let start = self.kv_cache.len(request.slot);
+        let left = self.tokens_left(request);
+        if left == 1 {
+            return start..start + 1;
+        }
+        let most = if request.to_score.is_some() { SCORED } else { BATCH };
+        let tokens = left.min(*prompts).min(most);
+        *prompts -= tokens;
+        start..start + tokens
+    }
+
+    /// Before a request computes anything itself: takes what others have computed of its prompt by now, and says
+    /// whether one of them is about to compute more of it.
+    fn waits_for_prefix(&mut self, at: usize) -> bool {
+        let request = &self.running[at];
+        if request.to_score.is_some() {
+            return false;
+        }
+        let held = self.kv_cache.catch_up(request.slot, &request.tokens, &mut self.context);
+        let wanted = &request.tokens[..request.tokens.len() - 1];
+        let waits = self.running[..at].iter().any(|earlier| {
+            let computed = self.kv_cache.len(earlier.slot);
+            computed + 1 < earlier.tokens.len() && {
+                let common = common_prefix(&earlier.tokens, wanted);
+                common > computed && self.kv_cache.shareable(common) > held
+            }
+        });
+        let request = &mut self.running[at];
+        request.sequence.note_cached(held.min(request.sequence.prompt().len()));
+        waits
+    }
+
+    /// Makes room in the cache for a request's next tokens; who came later gives way. None where it had to itself.
+    fn grow(&mut self, at: usize, tokens: Range<usize>) -> Option<Range<usize>> {
+        loop {
+            let request = &self.running[at];
+            if self.kv_cache.grow(request.slot, &request.tokens[tokens.clone()]) {
+                self.running[at].is_started = true;
+                return Some(tokens);
+            }
+            if self.kv_cache.evict(&mut self.context) {
+                continue;
+            }
+            let youngest = self.running.len() - 1;
+            let request = self.running.remove(youngest);
+            self.kv_cache.discard(request.slot, &mut self.context);
+            self.waiting.push_front(request);
+            if youngest == at {
+                return None;
+            }
+        }
+    }
+
+    fn step(&mut self, mut parts: Vec<Part>) {
+        let filled = self.fill_batch(&mut parts);
+        let start = Instant::now();
+        let computed = self.context.decode(&mut self.batch);
+        self.context.synchronize();
+        for slot in filled {
+            Memory::truncate(&mut self.context, slot, self.kv_cache.len(slot));
+        }
+        if let Err(error) = computed {
+            tracing::error!(%error, "llama.cpp could not compute a step");
+            return self.fail_all(&error.to_string());
+        }
+        let decodes = parts.iter().filter(|part| part.tokens.len() == 1).count();
+        let prefill = parts.iter().map(|part| part.tokens.len()).sum::<usize>() - decodes;
+        self.pace.record(decodes, prefill, start.elapsed());
+        self.take_logits(parts);
+    }
+
+    /// Puts the parts into the batch, by slot: llama.cpp computes streams together only where they are neighbours and
+    /// in order. Returns the slots that were filled with a token of no meaning, to be forgotten again.
+    fn fill_batch(&mut self, parts: &mut [Part]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..parts.len()).collect();
+        order.sort_by_key(|&part| self.running[parts[part].request].slot);
+        let mut filled = Vec::new();
+        let mut last: Option<usize> = None;
+        self.batch.clear();
+        for part in order {
+            let part = &mut parts[part];
+            let request = &self.running[part.request];
+            let gap = last.map_or(0..0, |last| last + 1..request.slot);
+            if let Layout::Streams { tokens: room, .. } = self.layout
+                && gap.len() <= FILLED
+                && gap.clone().all(|slot| self.kv_cache.len(slot) < room)
+            {
+                for slot in gap {
+                    add(&mut self.batch, 0, self.kv_cache.len(slot), slot, false);
+                    filled.push(slot);
+                }
+            }
+            part.row = usize::try_from(self.batch.n_tokens()).unwrap_or(0);
+            for position in part.tokens.clone() {
+                let logits = position >= request.first_wanted();
+                add(&mut self.batch, request.tokens[position], position, request.slot, logits);
+            }
+            last = Some(request.slot);
+        }
+        filled
+    }
+
+    /// Hands each request its logits, and lets go of those that are done.
+    fn take_logits(&mut self, parts: Vec<Part>) {
+        let tokenizer = &self.model.tokenizer;
+        let context = &self.context;
+        let mut parts = parts.into_iter().peekable();
+        let mut work: Vec<(usize, &mut Request, usize, Vec<&[f32]>)> = Vec::new();
+        for (at, request) in self.running.iter_mut().enumerate() {
+            let Some(Part { tokens, row, .. }) = parts.next_if(|part| part.request == at) else { continue };
+            let first = request.first_wanted().max(tokens.start);
+            let rows = (first..tokens.end).map(|position| context.get_logits_ith(id(row + position - tokens.start)));
+            // Weights are often padded beyond the vocabulary; those logits mean nothing.
+            let rows: Vec<&[f32]> = rows.map(|row| &row[..row.len().min(tokenizer.vocabulary_size())]).collect();
+            if !rows.is_empty() {
+                work.push((at, request, first, rows));
+            }
+        }
+        let take = |(at, request, first, rows): (usize, &mut Request, usize, Vec<&[f32]>)| {
+            // A panic in one request is that request's end, and no other's.
+            let next = catch_unwind(AssertUnwindSafe(|| request.take(first, &rows, tokenizer)));
+            (at, next.unwrap_or(Next::Done))
+        };
+        let taken: Vec<(usize, Next)> = match work.len() {
+            1 => work.into_iter().map(take).collect(),
+            _ => work.into_par_iter().map(take).collect(),
+        };
+        for (at, next) in taken.into_iter().rev() {
+            if next == Next::Done {
+                let request = self.running.remove(at);
+                self.kv_cache.close(request.slot);
+            }
+        }
+    }
+
+    /// Ends all that runs: nobody knows what the cache holds now.
+    fn fail_all(&mut self, error: &str) {
+        for mut request in self.running.drain(..) {
+            request.sequence.fail(EngineError::Backend(error.to_owned()));
+            self.kv_cache.close(request.slot);
+        }
+        while self.kv_cache.evict(&mut self.context) {}
+        self.context.clear_kv_cache();
+    }
+}
+
+fn add(batch: &mut LlamaBatch<'_>, token: u32, position: usize, slot: usize, logits: bool) {
+    // Ids were checked against the vocabulary, and the batch holds a token for each slot beside a prompt's piece.
+    let token = LlamaToken(i32::try_from(token).unwrap_or(0));
+    let added = batch.add(token, id(position), &[id(slot)], logits);
+    debug_assert!(added.is_ok(), "the batch is full");
+}
+
+/// How a request goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    On,
+    Done,
+}
+
+impl Request {
+    fn new(Arrival { sequence, active }: Arrival) -> Self {
+        let tokens = sequence.prompt().to_vec();
+        let to_score = sequence.wants_prompt_logits().then_some(0);
+        Self { sequence, tokens, slot: 0, to_score, is_started: false, _active: active }
+    }
+
+    /// The first position whose logits are wanted.
+    fn first_wanted(&self) -> usize {
+        self.to_score.unwrap_or(self.tokens.len() - 1)
+    }
+
+    /// Takes the logits after its tokens from position `first` on: of those that are scored, and of the last.
+    fn take(&mut self, first: usize, rows: &[&[f32]], tokenizer: &Tokenizer) -> Next {
+        for (position, row) in (first..).zip(rows) {
+            let step = if position + 1 < self.tokens.len() {
+                self.score(position, row).map(|()| None)
+            } else {
+                self.choose(row, tokenizer).map(Some)
+            };
+            match step.unwrap_or_else(|error| Some(self.sequence.fail(error))) {
+                None => {}
+                Some(Step::Continue(token)) => self.tokens.push(token),
+                Some(Step::Done) => return Next::Done,
+            }
+        }
+        Next::On
+    }
+
+    fn score(&mut self, position: usize, row: &[f32]) -> Result<(), EngineError> {
+        self.to_score = Some(position + 1);
+        self.sequence.score(row)
+    }
+
+    fn choose(&mut self, row: &[f32], tokenizer: &Tokenizer) -> Result<Step, EngineError> {
+        thread_local! {
+            static LOGITS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+        }
+        if self.to_score.take().is_some() {
+            self.sequence.finish_scoring()?;
+        }
+        if self.sequence.only_reads() {
+            return Ok(self.sequence.end());
+        }
+        // llama.cpp's own are not ours to change.
+        Ok(LOGITS.with_borrow_mut(|logits| {
+            logits.clear();
+            logits.extend_from_slice(row);
+            self.sequence.step(logits, tokenizer)
+        }))
+    }
+}

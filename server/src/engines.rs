@@ -1,0 +1,79 @@
+//! Which backend runs the model, and the configuration in its words.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use zyron_engine::{Engine, Model, Weights};
+use zyron_server::config::{EngineConfig, EngineKind};
+
+/// Loads `model` with the backend that the configuration names, or that suits it.
+pub(crate) async fn load(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    match choose(config.kind, &model.weights) {
+        EngineKind::LlamaCpp => llama_cpp(config, model).await,
+        EngineKind::Auto | EngineKind::Mistralrs => mistralrs(config, model).await,
+    }
+}
+
+/// What `auto` means for a model: llama.cpp batches, and reads GGUF only.
+pub(crate) fn choose(kind: EngineKind, weights: &Weights) -> EngineKind {
+    match (kind, weights) {
+        (EngineKind::Auto, Weights::Gguf(_)) if cfg!(feature = "llama_cpp") => EngineKind::LlamaCpp,
+        (EngineKind::Auto, _) => EngineKind::Mistralrs,
+        (given, _) => given,
+    }
+}
+
+#[cfg(feature = "llama_cpp")]
+async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    use zyron_engine_llama_cpp::{KvCacheType, LlamaCppEngine, LoadOptions};
+    use zyron_server::config::{self, Dtype};
+
+    // What would be without effect is refused: it was meant to have one.
+    if let Some(isq) = &config.isq {
+        bail!(
+            "`engine.isq = {isq}` is for the mistralrs engine; a GGUF file is quantized already ({})",
+            model.quantization
+        );
+    }
+    if config.dtype != Dtype::Auto {
+        bail!("`engine.dtype` is for the mistralrs engine; a GGUF file has its number format ({})", model.quantization);
+    }
+    let options = LoadOptions {
+        max_sequences: config.max_sequences,
+        context_length: config.context_length,
+        kv_cache_bytes: config.kv_cache_mb.saturating_mul(1_000_000),
+        kv_cache_type: match config.kv_cache_type {
+            config::KvCacheType::F16 => KvCacheType::F16,
+            config::KvCacheType::Q8_0 => KvCacheType::Q8_0,
+        },
+        threads: config.threads,
+    };
+    let engine = LlamaCppEngine::load(Arc::clone(model), options).await?;
+    crate::banner::cache(engine.loaded());
+    Ok(Arc::new(engine))
+}
+
+#[cfg(not(feature = "llama_cpp"))]
+async fn llama_cpp(_config: &EngineConfig, _model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    bail!("this build lacks the engine llama_cpp: it was compiled without the feature of that name")
+}
+
+#[cfg(feature = "mistralrs")]
+async fn mistralrs(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    use zyron_engine_mistralrs::{Dtype, LoadOptions, MistralrsEngine};
+    use zyron_server::config;
+
+    let dtype = match config.dtype {
+        config::Dtype::Auto => Dtype::Auto,
+        config::Dtype::Bf16 => Dtype::Bf16,
+        config::Dtype::F16 => Dtype::F16,
+        config::Dtype::F32 => Dtype::F32,
+    };
+    let options = LoadOptions { dtype, isq: config.isq.clone(), context_length: config.context_length };
+    Ok(Arc::new(MistralrsEngine::load(Arc::clone(model), options).await?))
+}
+
+#[cfg(not(feature = "mistralrs"))]
+async fn mistralrs(_config: &EngineConfig, _model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    bail!("this build lacks the engine mistralrs: it was compiled without the feature of that name")
+}
