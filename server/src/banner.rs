@@ -72,3 +72,7 @@ print(answer.choices[0].message.content)
 "#
     );
 }
+
+pub(crate) fn passing_on(address: SocketAddr, servers: &[String]) {
+    println!("Zyron is ready at http://{address} and passes requests on to {}", servers.join(", "));
+}

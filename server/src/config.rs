@@ -27,6 +27,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// What runs it.
     pub engine: EngineConfig,
+    /// Servers to which requests are passed on in place of a model.
+    pub upstream: UpstreamConfig,
     /// Who may run, and who waits.
     pub admission: AdmissionConfig,
     /// What one request may ask for.
@@ -104,6 +106,8 @@ pub enum EngineKind {
     LlamaCpp,
     /// mistral.rs.
     Mistralrs,
+    /// Other servers.
+    Upstream,
 }
 
 /// A number format of keys and values.
@@ -128,6 +132,26 @@ pub enum Dtype {
     F16,
     /// IEEE single precision.
     F32,
+}
+
+/// Servers to which requests are passed on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamConfig {
+    /// Their addresses, each up to and with `/v1`.
+    pub servers: Vec<String>,
+    /// The environment variable that holds the key they ask for.
+    pub api_key_env: String,
+    /// Requests that they work on at once, all together.
+    pub max_requests: usize,
+    /// The longest wait for a connection.
+    pub connect_timeout_ms: u64,
+    /// The longest wait for the first byte of an answer.
+    pub first_byte_timeout_ms: u64,
+    /// The longest silence in an answer.
+    pub idle_timeout_ms: u64,
+    /// How often each is asked whether it is there.
+    pub health_interval_ms: u64,
 }
 
 /// Who may run, and who waits.
@@ -213,6 +237,7 @@ impl Config {
         }
         let environment = Environment::with_prefix("ZYRON").prefix_separator("__").separator("__").try_parsing(true);
         let environment = environment.list_separator(",").with_list_parse_key("server.cors_origins");
+        let environment = environment.with_list_parse_key("upstream.servers");
         builder = builder.add_source(environment);
         for (key, value) in overrides {
             builder = builder.set_override(*key, value.as_str()).map_err(wrong)?;
@@ -229,6 +254,11 @@ impl Config {
             ("server.header_timeout_ms", self.server.header_timeout_ms),
             ("server.body_timeout_ms", self.server.body_timeout_ms),
             ("server.keep_alive_ms", self.server.keep_alive_ms),
+            ("upstream.max_requests", self.upstream.max_requests as u64),
+            ("upstream.connect_timeout_ms", self.upstream.connect_timeout_ms),
+            ("upstream.first_byte_timeout_ms", self.upstream.first_byte_timeout_ms),
+            ("upstream.idle_timeout_ms", self.upstream.idle_timeout_ms),
+            ("upstream.health_interval_ms", self.upstream.health_interval_ms),
             ("admission.queue_timeout_ms", self.admission.queue_timeout_ms),
             ("engine.max_sequences", self.engine.max_sequences as u64),
             ("limits.max_body_bytes", self.limits.max_body_bytes as u64),
@@ -248,6 +278,15 @@ impl Config {
             let names: Vec<&str> = ToolFormat::names().collect();
             return Err(ConfigError(format!("`model.tool_format` is `{name}`; it is one of {}", names.join(", "))));
         }
+        if let Some(server) = self.upstream.servers.iter().find(|server| !is_server(server)) {
+            return Err(ConfigError(format!(
+                "`upstream.servers` has `{server}`; an address is `http://host:port/v1`, without a key"
+            )));
+        }
+        if (self.engine.kind == EngineKind::Upstream) == self.upstream.servers.is_empty() {
+            let message = "`engine.kind = \"upstream\"` and `upstream.servers` belong together";
+            return Err(ConfigError(message.to_owned()));
+        }
         match self.server.cors_origins.iter().find(|origin| !is_origin(origin)) {
             Some(origin) => Err(ConfigError(format!(
                 "`server.cors_origins` has `{origin}`; an origin is `https://name`, with a port where it needs one, or `*`"
@@ -262,6 +301,12 @@ fn is_origin(text: &str) -> bool {
     let name = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
     text == "*" || name.is_some_and(|name| !name.is_empty() && name.bytes().all(is_part))
+}
+
+fn is_server(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = |rest: &str| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']);
+    rest.is_some_and(is_plain) && text.parse::<axum::http::Uri>().is_ok()
 }
 
 impl ServerConfig {
@@ -318,6 +363,12 @@ mod tests {
             assert!(with_file(&text, &[]).unwrap_err().contains("cors_origins"), "{origin}");
         }
         assert!(with_file("[server]\ncors_origins = [\"http://localhost:3000\", \"*\"]", &[]).is_ok());
+        let upstream =
+            |servers: &str| with_file(&format!("[engine]\nkind = \"upstream\"\n[upstream]\nservers = {servers}"), &[]);
+        assert!(upstream("[]").unwrap_err().contains("belong together"));
+        assert!(upstream("[\"gpu1:8000\"]").unwrap_err().contains("gpu1:8000"));
+        assert!(upstream("[\"http://:key@gpu1/v1\"]").is_err());
+        assert!(upstream("[\"http://gpu1:8000/v1\", \"https://gpu2/v1\"]").is_ok());
         assert!(with_file("[server", &[]).is_err());
         assert!(Config::load(Some(Path::new("/nowhere.toml")), &[]).unwrap_err().to_string().contains("nowhere"));
     }

@@ -11,6 +11,7 @@ pub(crate) async fn load(config: &EngineConfig, model: &Arc<Model>) -> anyhow::R
     match choose(config.kind, &model.weights) {
         EngineKind::LlamaCpp => llama_cpp(config, model).await,
         EngineKind::Auto | EngineKind::Mistralrs => mistralrs(config, model).await,
+        EngineKind::Upstream => bail!("the upstream engine loads no model"),
     }
 }
 

@@ -88,6 +88,12 @@ pub(crate) enum ApiError {
     /// The engine could not complete the answer.
     #[error("The engine failed to complete the answer. The server's log says why, under this request's id.")]
     EngineFailed,
+    /// No server to which requests are passed on could answer.
+    #[error("No server behind this one could answer. Its log says why, under this request's id.")]
+    UpstreamFailed,
+    /// The request needs a model here.
+    #[error("This server passes requests on to others, and has no model of its own for this path.")]
+    NotPassedOn,
     /// A fault in the server.
     #[error("The server failed. Its log says why, under this request's id.")]
     Internal,
@@ -123,6 +129,8 @@ impl ApiError {
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("shutting_down")),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, SERVER, Some("timeout")),
             Self::EngineFailed => (StatusCode::INTERNAL_SERVER_ERROR, SERVER, Some("engine_failed")),
+            Self::UpstreamFailed => (StatusCode::BAD_GATEWAY, SERVER, Some("upstream_failed")),
+            Self::NotPassedOn => (StatusCode::NOT_IMPLEMENTED, SERVER, Some("not_passed_on")),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, SERVER, Some("internal_error")),
         }
     }

@@ -18,15 +18,19 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
-        if !is_json(&request) {
-            return Err(ApiError::UnsupportedMediaType);
-        }
-        let config = app.config();
-        let timeout = Duration::from_millis(config.server.body_timeout_ms);
-        let body = read(request.into_body(), config.limits.max_body_bytes);
-        let bytes = tokio::time::timeout(timeout, body).await.map_err(|_| ApiError::BodyTimeout)??;
-        parse(&bytes).map(Self)
+        parse(&json_bytes(request, app).await?).map(Self)
     }
+}
+
+/// The bytes of a body that says it is JSON.
+pub(crate) async fn json_bytes(request: Request, app: &AppState) -> Result<Vec<u8>, ApiError> {
+    if !is_json(&request) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    let config = app.config();
+    let timeout = Duration::from_millis(config.server.body_timeout_ms);
+    let body = read(request.into_body(), config.limits.max_body_bytes);
+    tokio::time::timeout(timeout, body).await.map_err(|_| ApiError::BodyTimeout)?
 }
 
 fn is_json(request: &Request) -> bool {

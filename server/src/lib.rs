@@ -16,6 +16,7 @@ mod router;
 mod routes;
 mod serve;
 mod state;
+mod upstream;
 mod validate;
 
 pub use crate::router::openapi;

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use zyron_engine::{Engine, Model};
 use zyron_server::App;
-use zyron_server::config::Config;
+use zyron_server::config::{Config, EngineKind};
 
 use crate::cli::{Cli, Command, ServeArgs};
 
@@ -50,7 +50,6 @@ fn start(args: &ServeArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let path = config.model.path.clone().context("no model is given: use `--model PATH` or `model.path`")?;
     let key = std::env::var("ZYRON_API_KEY").ok();
     let app = App::new(config.clone(), key.as_deref())?;
     let address = config.server.address();
@@ -64,6 +63,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
+    if config.engine.kind == EngineKind::Upstream {
+        app.pass_on(std::env::var(&config.upstream.api_key_env).ok())?;
+        banner::passing_on(address, &config.upstream.servers);
+        app.run(listener, shutdown).await;
+        return Ok(());
+    }
+    let path = config.model.path.clone().context("no model is given: use `--model PATH` or `model.path`")?;
     let loading = async {
         let (model, engine) = load(&config, &path).await?;
         app.serve_model(Arc::clone(&model), engine);

@@ -1,11 +1,12 @@
 //! What happens to every request before its route and to every answer after it. From the outside in: request id, log
-//! line, OpenAI's headers, origins, panics, authorization.
+//! line, OpenAI's headers, origins, panics, authorization;
+//! then, where this server has no model, the way to another.
 
 pub(crate) mod auth;
 mod cors;
 mod log;
 mod openai_headers;
-mod request_id;
+pub(crate) mod request_id;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -16,11 +17,13 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::error::ApiError;
 use crate::state::AppState;
+use crate::upstream;
 
 /// Wraps every route, and the answer for what is no route.
 pub(crate) fn apply(router: Router<AppState>, app: &AppState) -> Router<AppState> {
     // The last added is the outermost.
     let router = router
+        .layer(from_fn_with_state(app.clone(), upstream::pass_on))
         .layer(from_fn_with_state(app.clone(), auth::authorize))
         .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::Internal.into_response() }));
     let router = match cors::layer(&app.config().server) {

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::middleware::auth::ApiKey;
 use crate::router::router;
 use crate::state::AppState;
+use crate::upstream::Servers;
 
 /// Room for a request's headers.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -37,6 +38,9 @@ pub enum StartError {
     /// A key that is no secret.
     #[error("ZYRON_API_KEY is shorter than 16 characters: it could be guessed")]
     WeakKey,
+    /// No other server can be asked.
+    #[error("no connections can be made: {0}")]
+    Upstream(String),
 }
 
 /// A server, which answers from the start and has a model as soon as it is given one.
@@ -70,16 +74,36 @@ impl App {
         self.0.serve(model, engine);
     }
 
+    /// From now on the server passes requests on to those of its configuration. `key` is what they ask for.
+    ///
+    /// # Errors
+    /// [`StartError::Upstream`] where the machine has no TLS to offer.
+    pub fn pass_on(&self, key: Option<String>) -> Result<(), StartError> {
+        let config = self.0.config();
+        let servers = Servers::new(&config.upstream, &config.admission, key);
+        self.0.pass_on(servers.map_err(|error| StartError::Upstream(error.to_string()))?);
+        Ok(())
+    }
+
     /// Serves connections until `shutdown`, then lets requests in progress end within the configured time.
     pub async fn run(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let connections = Connections::new(&self.0);
         tokio::select! {
             () = connections.accept(listener) => {}
             () = forget(&self.0) => {}
+            () = watch(&self.0) => {}
             () = shutdown => {}
         }
         self.0.drain();
         connections.drain(&self.0).await;
+    }
+}
+
+/// Keeps an eye on the servers to which requests are passed on.
+async fn watch(app: &AppState) {
+    match app.upstream() {
+        Some(servers) => servers.watch().await,
+        None => std::future::pending().await,
     }
 }
 

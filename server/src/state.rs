@@ -17,6 +17,7 @@ use crate::error::ApiError;
 use crate::middleware::auth::ApiKey;
 use crate::respond::now;
 use crate::responses::Responses;
+use crate::upstream::Servers;
 
 /// Shared by every request; a clone is a reference.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ struct Inner {
     config: Config,
     key: Option<ApiKey>,
     serving: OnceLock<Arc<Serving>>,
+    /// In place of a model.
+    upstream: OnceLock<Arc<Servers>>,
     responses: Option<Responses>,
     draining: AtomicBool,
     abort: CancellationToken,
@@ -55,7 +58,15 @@ impl AppState {
         let abort = CancellationToken::new();
         let responses = Responses::new(&config.responses);
         let draining = AtomicBool::new(false);
-        Self(Arc::new(Inner { config, key, serving: OnceLock::new(), responses, draining, abort }))
+        Self(Arc::new(Inner {
+            config,
+            key,
+            serving: OnceLock::new(),
+            upstream: OnceLock::new(),
+            responses,
+            draining,
+            abort,
+        }))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -98,6 +109,16 @@ impl AppState {
         };
         // A second model is not a thing yet; the first stays.
         let _ = self.0.serving.set(Arc::new(serving));
+    }
+
+    /// From now on requests are passed on to these servers.
+    pub(crate) fn pass_on(&self, servers: Servers) {
+        let _ = self.0.upstream.set(Arc::new(servers));
+    }
+
+    /// The servers to which requests are passed on, where this one has no model.
+    pub(crate) fn upstream(&self) -> Option<&Arc<Servers>> {
+        self.0.upstream.get()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -36,6 +36,12 @@ pub(crate) async fn live() -> Json<Health> {
     )
 )]
 pub(crate) async fn ready(State(app): State<AppState>) -> (StatusCode, Json<Health>) {
+    if let Some(servers) = app.upstream().filter(|_| !app.is_draining()) {
+        return match servers.is_any_healthy() {
+            true => (StatusCode::OK, health("ready")),
+            false => (StatusCode::SERVICE_UNAVAILABLE, health("no upstream")),
+        };
+    }
     match app.serving() {
         Ok(_) => (StatusCode::OK, health("ready")),
         Err(ApiError::Draining) => (StatusCode::SERVICE_UNAVAILABLE, health("draining")),

@@ -123,6 +123,61 @@ impl Setup {
     }
 }
 
+/// A server without a model, which passes requests on.
+pub struct FrontServer {
+    /// Where it listens.
+    pub base: String,
+    /// For requests to it.
+    pub client: Client,
+    running: JoinHandle<()>,
+}
+
+impl FrontServer {
+    /// Starts one before `servers`, whose addresses lack `/v1`, and waits until it knows one of them to be there.
+    pub async fn start(servers: &[&str], key: Option<&str>, overrides: &[(&'static str, String)]) -> Self {
+        let addresses: Vec<String> = servers.iter().map(|base| format!("\"{base}/v1\"")).collect();
+        let folder = temp_dir::TempDir::new().expect("a folder can be made");
+        let file = folder.child("zyron.toml");
+        let text = format!(
+            "[engine]\nkind = \"upstream\"\n[upstream]\nservers = [{}]\nhealth_interval_ms = 50\n",
+            addresses.join(", ")
+        );
+        std::fs::write(&file, text).expect("a file can be written");
+        let config = Config::load(Some(&file), overrides).expect("the configuration is valid");
+        let app = App::new(config, None).expect("the server may start");
+        app.pass_on(key.map(str::to_owned)).expect("there is TLS");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let base = format!("http://{}", listener.local_addr().expect("it listens"));
+        let running = tokio::spawn(async move { app.run(listener, std::future::pending()).await });
+        let server = Self { base, client: Client::new(), running };
+        while server.get("/health/ready").await.status() != 200 {
+            tokio::task::yield_now().await;
+        }
+        server
+    }
+
+    /// A GET request.
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.base)).send().await.expect("the server answers")
+    }
+
+    /// A POST request with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        self.client.post(format!("{}{path}", self.base)).json(body).send().await.expect("the server answers")
+    }
+
+    /// Sends a chat completion request.
+    pub async fn chat(&self, body: &Value) -> Response {
+        self.post("/v1/chat/completions", body).await
+    }
+}
+
+impl Drop for FrontServer {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
 impl TestServer {
     /// A GET request.
     pub fn get(&self, path: &str) -> RequestBuilder {

@@ -22,3 +22,4 @@ mod safetensors;
 mod structured;
 mod tokenize;
 mod tools;
+mod upstream;
