@@ -1,7 +1,8 @@
 //! Which tokens' keys and values are where: one slot a sequence, prefixes found again, memory counted.
 //!
 //! llama.cpp has two layouts. In [`Layout::Streams`] each slot has room of its own for a whole context; attention then
-//! reads a sequence's own cells only, which is faster, and a prefix is shared by copying it. In [`Layout::Pool`] all
+//! reads a sequence's own cells only, which is faster as long as the slots that compute are neighbours, and a prefix is
+//! shared by copying it. In [`Layout::Pool`] all
 //! slots draw from one pool, a prefix is shared in place, and memory can run out. This module decides and counts; what
 //! it decides is done to llama.cpp by a [`Memory`].
 
@@ -18,8 +19,6 @@ pub(crate) enum Layout {
     Streams {
         /// Cells of a slot.
         tokens: usize,
-        /// The shortest prefix that is worth the copy.
-        worth_copying: usize,
     },
     /// One pool of `tokens` cells for all slots.
     Pool {
@@ -51,7 +50,14 @@ pub(crate) struct KvCache {
     /// Blocks that hold something.
     used: Rc<Cell<usize>>,
     clock: u64,
+    /// Tokens of a prompt that are computed in the time that a copy from stream to stream takes.
+    copy_cost: usize,
 }
+
+/// The shortest prefix that is worth a copy from stream to stream, however fast.
+const SHORTEST: usize = 16;
+/// A copy that costs as much as this many tokens pays off within an answer if it saves one in each step.
+const CHEAP: usize = 32;
 
 #[derive(Default)]
 struct Slot {
@@ -88,7 +94,12 @@ pub(crate) fn common_prefix(one: &[u32], other: &[u32]) -> usize {
 impl KvCache {
     pub(crate) fn new(layout: Layout, slots: usize) -> Self {
         let slots = std::iter::repeat_with(Slot::default).take(slots).collect();
-        Self { layout, slots, used: Rc::default(), clock: 0 }
+        Self { layout, slots, used: Rc::default(), clock: 0, copy_cost: 0 }
+    }
+
+    /// Says how many tokens of a prompt are computed in the time that a copy from stream to stream takes.
+    pub(crate) fn set_copy_cost(&mut self, tokens: usize) {
+        self.copy_cost = tokens;
     }
 
     /// Tokens in a slot.
@@ -146,17 +157,21 @@ impl KvCache {
         Some(Opened { slot, reused: self.len(slot) })
     }
 
-    /// Gives a slot more of `prompt`, if another has come to hold more of it. Returns what it then holds.
-    pub(crate) fn catch_up(&mut self, slot: usize, prompt: &[u32], memory: &mut impl Memory) -> usize {
-        let held = self.len(slot);
-        if let Some((source, common)) = self.longest(prompt, |_| true) {
-            let common = self.shareable(common);
-            if source != slot && common > held {
-                self.truncate(slot, 0, memory);
-                self.copy(source, slot, common, memory);
-            }
-        }
-        self.len(slot)
+    /// The move that brings busy streams closer together, if one is worth it: from the last of them to a gap.
+    pub(crate) fn closer(&self) -> Option<(usize, usize)> {
+        let Layout::Streams { .. } = self.layout else { return None };
+        let first = self.slots.iter().position(|slot| slot.busy)?;
+        let last = self.slots.iter().rposition(|slot| slot.busy)?;
+        let gap = (first..last).find(|&index| !self.slots[index].busy)?;
+        (self.copy_cost <= CHEAP).then_some((last, gap))
+    }
+
+    /// Moves a sequence to an idle slot.
+    pub(crate) fn relocate(&mut self, from: usize, to: usize, memory: &mut impl Memory) {
+        self.truncate(to, 0, memory);
+        self.copy(from, to, self.len(from), memory);
+        self.slots[to].busy = true;
+        self.discard(from, memory);
     }
 
     /// Makes room for `tokens` in a slot and notes them; false where the pool has none left.
@@ -219,7 +234,7 @@ impl KvCache {
     /// How much of a common prefix is copied.
     pub(crate) fn shareable(&self, common: usize) -> usize {
         match self.layout {
-            Layout::Streams { worth_copying, .. } if common < worth_copying => 0,
+            Layout::Streams { .. } if common < self.copy_cost.max(SHORTEST) => 0,
             Layout::Streams { .. } => common,
             // Whole blocks, so that each is one slot's to write to.
             Layout::Pool { .. } => common - common % BLOCK,
@@ -234,12 +249,19 @@ impl KvCache {
         common.filter(|&(_, common)| common > 0).max_by_key(|&(index, common)| (common, std::cmp::Reverse(index)))
     }
 
-    /// The first empty slot, or else the idle one that was not used for longest, `kept` last.
+    /// An idle slot: one between or beside those that are busy where that matters, an empty one, or else the one that
+    /// was not used for longest; `kept` last.
     fn unused(&self, kept: Option<usize>) -> Option<usize> {
+        let busy = || self.slots.iter().enumerate().filter(|(_, slot)| slot.busy).map(|(index, _)| index);
+        let span = (busy().min().unwrap_or(0), busy().max().unwrap_or(usize::MAX));
+        let distance = |index: usize| match self.layout {
+            Layout::Streams { .. } => span.0.saturating_sub(index).max(index.saturating_sub(span.1)),
+            Layout::Pool { .. } => 0,
+        };
         let idle = self.slots.iter().enumerate().filter(|(_, slot)| !slot.busy);
         let order = |&(index, slot): &(usize, &Slot)| {
             let holds = !slot.tokens.is_empty();
-            (Some(index) == kept, holds, if holds { slot.last_used } else { 0 }, index)
+            (Some(index) == kept, distance(index), holds, if holds { slot.last_used } else { 0 }, index)
         };
         idle.min_by_key(order).map(|(index, _)| index)
     }

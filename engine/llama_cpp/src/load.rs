@@ -32,10 +32,6 @@ const IDLE: usize = 1;
 /// Bytes for the cache of a machine without a GPU, unless a whole context takes more: they are written once at the
 /// start, which takes seconds for each gigabyte.
 const USUAL: u64 = 2_000_000_000;
-/// Bytes that a copy from stream to stream moves in the time that one token of a prompt takes, at the least: a slow
-/// memory beside a fast processor.
-const COPIED_PER_TOKEN: u64 = 4 << 20;
-
 /// How to load a model.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
@@ -231,9 +227,7 @@ impl Plan {
             kv_cache_bytes: kv_cache_tokens as u64 * per_token,
         };
         if tokens / sequences >= room {
-            let worth_copying =
-                usize::try_from(room as u64 * per_token / COPIED_PER_TOKEN).unwrap_or(usize::MAX).max(16);
-            let layout = Layout::Streams { tokens: room, worth_copying };
+            let layout = Layout::Streams { tokens: room };
             return Ok(Self { layout, slots: sequences, loaded: loaded(context, room * sequences) });
         }
         let pool = tokens - tokens % PADDING;
@@ -260,7 +254,7 @@ impl Plan {
             KvCacheType::Q8_0 => params::KvCacheType::Q8_0,
         };
         let (cells, unified) = match self.layout {
-            Layout::Streams { tokens, .. } => (tokens * self.slots, false),
+            Layout::Streams { tokens } => (tokens * self.slots, false),
             Layout::Pool { tokens } => (tokens, true),
         };
         LlamaContextParams::default()
@@ -316,7 +310,7 @@ mod tests {
     #[test]
     fn each_sequence_has_its_own_where_memory_allows() {
         let plan = Plan::within(32 * 1024 * 100, 100, 1000, false, 32).unwrap();
-        assert!(matches!(plan.layout, Layout::Streams { tokens: 1024, .. }));
+        assert!(matches!(plan.layout, Layout::Streams { tokens: 1024 }));
         assert_eq!((plan.slots, plan.loaded.context_length, plan.loaded.kv_cache_tokens), (32, 1000, 32 * 1024));
     }
 

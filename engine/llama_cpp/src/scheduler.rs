@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -28,6 +28,9 @@ const SCORED: usize = 32;
 /// pass over the weights costs.
 const FILLED: usize = 2;
 
+/// Tokens with which it is measured how long a prompt takes.
+const WARM_UP: usize = 32;
+
 /// A request on its way to the scheduler.
 pub(crate) struct Arrival {
     pub(crate) sequence: Sequence,
@@ -43,8 +46,6 @@ struct Request {
     slot: usize,
     /// The first position of the prompt that is not scored, while scores are wanted.
     to_score: Option<usize>,
-    /// Whether it has computed anything itself.
-    is_started: bool,
     _active: Active,
 }
 
@@ -64,6 +65,7 @@ pub(crate) struct Scheduler<'model> {
     model: Arc<Model>,
     kv_cache: KvCache,
     layout: Layout,
+    slots: usize,
     pace: Pace,
     sequences: usize,
     waiting: VecDeque<Request>,
@@ -103,6 +105,7 @@ impl<'model> Scheduler<'model> {
             model,
             kv_cache: KvCache::new(layout, slots),
             layout,
+            slots,
             pace: Pace::new(BATCH, sequences),
             sequences,
             waiting: VecDeque::new(),
@@ -110,28 +113,51 @@ impl<'model> Scheduler<'model> {
         }
     }
 
-    /// Computes one token. What cannot be computed shows here.
+    /// Computes a few tokens. What cannot be computed shows here, and how long things take.
     pub(crate) fn warm_up(&mut self) -> Result<(), EngineError> {
-        let failed = |error: &dyn std::fmt::Display| EngineError::Backend(error.to_string());
+        // The first time is for what is allocated lazily.
+        self.compute(0, WARM_UP)?;
+        let took = self.compute(0, WARM_UP)?;
+        self.pace.record(0, WARM_UP, took);
+        if let Layout::Streams { .. } = self.layout
+            && self.slots > 1
+        {
+            self.compute(1, 1)?;
+            let without = self.compute(1, 1)?;
+            self.context.copy_cache(1, 0, -1);
+            let copying = self.compute(1, 1)?.saturating_sub(without);
+            self.kv_cache.set_copy_cost(self.pace.tokens_in(copying));
+        }
+        self.context.clear_kv_cache();
+        Ok(())
+    }
+
+    /// Computes `tokens` in a slot and forgets them.
+    fn compute(&mut self, slot: usize, tokens: usize) -> Result<Duration, EngineError> {
+        let failed = |what: &str| EngineError::Backend(what.to_owned());
         self.batch.clear();
-        self.batch.add(LlamaToken(0), 0, &[0], true).map_err(|error| failed(&error))?;
-        self.context.decode(&mut self.batch).map_err(|error| failed(&error))?;
-        let logits = self.context.get_logits_ith(0);
+        for position in 0..tokens {
+            add(&mut self.batch, 0, position, slot, position + 1 == tokens);
+        }
+        let start = Instant::now();
+        self.context.decode(&mut self.batch).map_err(|error| failed(&error.to_string()))?;
+        self.context.synchronize();
+        let took = start.elapsed();
+        let logits = self.context.get_logits_ith(id(tokens - 1));
         if logits.len() < self.model.tokenizer.vocabulary_size() {
-            return Err(EngineError::Backend("it has fewer logits than its tokenizer has tokens".to_owned()));
+            return Err(failed("it has fewer logits than its tokenizer has tokens"));
         }
         if logits.iter().all(|logit| !logit.is_finite()) {
             return Err(EngineError::NoFiniteLogit);
         }
-        Memory::truncate(&mut self.context, 0, 0);
-        Ok(())
+        Memory::truncate(&mut self.context, slot, 0);
+        Ok(took)
     }
 
     /// Serves what arrives until nothing can any more.
     pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>) {
         while self.receive(arrivals) {
             self.drop_cancelled();
-            self.admit();
             let parts = self.plan();
             if !parts.is_empty() {
                 self.step(parts);
@@ -167,32 +193,55 @@ impl<'model> Scheduler<'model> {
         });
     }
 
-    /// Lets in who waits, in order, as long as there is a place and memory for the whole prompt.
-    fn admit(&mut self) {
-        while self.running.len() < self.sequences
+    /// Lets in who waits, in order, as long as there is a place, memory for the whole prompt, and time to begin with it:
+    /// one of the `tokens` that this step has for new prompts. Who came in, runs; a place is not held for waiting.
+    fn admit(&mut self, mut tokens: usize) {
+        while tokens > 0
+            && self.running.len() < self.sequences
             && let Some(mut request) = self.waiting.pop_front()
         {
-            let reuse = request.to_score.is_none();
-            let opened = if self.make_room_for(&request.tokens) {
-                self.kv_cache.open(&request.tokens, reuse, &mut self.context)
-            } else {
+            let opened = if self.awaits_prefix(&request) || !self.make_room_for(&request.tokens) {
                 None
+            } else {
+                self.kv_cache.open(&request.tokens, request.to_score.is_none(), &mut self.context)
             };
             let Some(opened) = opened else {
                 self.waiting.push_front(request);
                 return;
             };
             request.slot = opened.slot;
-            request.is_started = false;
+            request.sequence.note_cached(opened.reused.min(request.sequence.prompt().len()));
+            tokens = tokens.saturating_sub(request.tokens.len() - opened.reused);
             self.running.push(request);
         }
+    }
+
+    /// Moves one sequence a step, so that those that run are neighbours.
+    fn close_gaps(&mut self) {
+        let Some((from, to)) = self.kv_cache.closer() else { return };
+        if let Some(request) = self.running.iter_mut().find(|request| request.slot == from) {
+            self.kv_cache.relocate(from, to, &mut self.context);
+            request.slot = to;
+        }
+    }
+
+    /// Whether one that runs is about to compute more of a request's prompt than there is now.
+    fn awaits_prefix(&self, request: &Request) -> bool {
+        let Some((_, wanted)) = request.tokens.split_last().filter(|_| request.to_score.is_none()) else {
+            return false;
+        };
+        let there = self.kv_cache.reusable(&request.tokens);
+        self.running.iter().any(|running| {
+            let common = common_prefix(&running.tokens, wanted);
+            common > self.kv_cache.len(running.slot) && self.kv_cache.shareable(common) > there
+        })
     }
 
     /// Whether the memory for a prompt, and for what is left of the running ones', is or can be made free.
     fn make_room_for(&mut self, prompt: &[u32]) -> bool {
         let promised: usize = self.running.iter().map(|request| self.blocks_left(request)).sum();
         loop {
-            let shared = self.kv_cache.reusable(prompt).max(self.shared_with_running(prompt));
+            let shared = self.kv_cache.reusable(prompt);
             let needed = KvCache::blocks_for(shared, prompt.len() - shared + 1);
             if self.kv_cache.free_blocks() >= needed.saturating_add(promised) {
                 return true;
@@ -209,18 +258,14 @@ impl<'model> Scheduler<'model> {
         KvCache::blocks_for(held, request.tokens.len().saturating_sub(held))
     }
 
-    /// How much of `prompt` a running request has or will have computed.
-    fn shared_with_running(&self, prompt: &[u32]) -> usize {
-        let wanted = &prompt[..prompt.len().saturating_sub(1)];
-        let common = self.running.iter().map(|request| common_prefix(&request.tokens, wanted));
-        let common = common.max().unwrap_or(0);
-        self.kv_cache.shareable(common)
-    }
-
     /// What the next step computes: a token for each answer, and as much of the prompts as that leaves time for.
     fn plan(&mut self) -> Vec<Part> {
-        let decodes = self.running.iter().filter(|request| self.tokens_left(request) == 1).count();
-        let mut prompts = self.pace.chunk(decodes);
+        let left: Vec<usize> = self.running.iter().map(|request| self.tokens_left(request)).collect();
+        let decodes = left.iter().filter(|&&left| left == 1).count();
+        let begun: usize = left.iter().filter(|&&left| left > 1).sum();
+        let mut prompts = self.pace.chunk(decodes, left.len() - decodes + self.waiting.len());
+        self.admit(prompts.saturating_sub(begun));
+        self.close_gaps();
         let mut parts = Vec::new();
         let mut at = 0;
         while at < self.running.len() {
@@ -243,10 +288,7 @@ impl<'model> Scheduler<'model> {
     }
 
     /// The tokens that a request computes in this step; `prompts` are those that all prompts together may.
-    fn next_tokens(&mut self, at: usize, prompts: &mut usize) -> Range<usize> {
-        if !self.running[at].is_started && self.waits_for_prefix(at) {
-            return 0..0;
-        }
+    fn next_tokens(&self, at: usize, prompts: &mut usize) -> Range<usize> {
         let request = &self.running[at];
         let start = self.kv_cache.len(request.slot);
         let left = self.tokens_left(request);
@@ -259,33 +301,11 @@ impl<'model> Scheduler<'model> {
         start..start + tokens
     }
 
-    /// Before a request computes anything itself: takes what others have computed of its prompt by now, and says
-    /// whether one of them is about to compute more of it.
-    fn waits_for_prefix(&mut self, at: usize) -> bool {
-        let request = &self.running[at];
-        if request.to_score.is_some() {
-            return false;
-        }
-        let held = self.kv_cache.catch_up(request.slot, &request.tokens, &mut self.context);
-        let wanted = &request.tokens[..request.tokens.len() - 1];
-        let waits = self.running[..at].iter().any(|earlier| {
-            let computed = self.kv_cache.len(earlier.slot);
-            computed + 1 < earlier.tokens.len() && {
-                let common = common_prefix(&earlier.tokens, wanted);
-                common > computed && self.kv_cache.shareable(common) > held
-            }
-        });
-        let request = &mut self.running[at];
-        request.sequence.note_cached(held.min(request.sequence.prompt().len()));
-        waits
-    }
-
     /// Makes room in the cache for a request's next tokens; who came later gives way. None where it had to itself.
     fn grow(&mut self, at: usize, tokens: Range<usize>) -> Option<Range<usize>> {
         loop {
             let request = &self.running[at];
             if self.kv_cache.grow(request.slot, &request.tokens[tokens.clone()]) {
-                self.running[at].is_started = true;
                 return Some(tokens);
             }
             if self.kv_cache.evict(&mut self.context) {
@@ -315,8 +335,10 @@ impl<'model> Scheduler<'model> {
         }
         let decodes = parts.iter().filter(|part| part.tokens.len() == 1).count();
         let prefill = parts.iter().map(|part| part.tokens.len()).sum::<usize>() - decodes;
-        self.pace.record(decodes, prefill, start.elapsed());
+        let took = start.elapsed();
+        self.pace.record(decodes, prefill, took);
         self.take_logits(parts);
+        tracing::trace!(decodes, prefill, ?took, sampling = ?start.elapsed().saturating_sub(took), "step");
     }
 
     /// Puts the parts into the batch, by slot: llama.cpp computes streams together only where they are neighbours and
@@ -331,7 +353,7 @@ impl<'model> Scheduler<'model> {
             let part = &mut parts[part];
             let request = &self.running[part.request];
             let gap = last.map_or(0..0, |last| last + 1..request.slot);
-            if let Layout::Streams { tokens: room, .. } = self.layout
+            if let Layout::Streams { tokens: room } = self.layout
                 && gap.len() <= FILLED
                 && gap.clone().all(|slot| self.kv_cache.len(slot) < room)
             {
@@ -412,7 +434,7 @@ impl Request {
     fn new(Arrival { sequence, active }: Arrival) -> Self {
         let tokens = sequence.prompt().to_vec();
         let to_score = sequence.wants_prompt_logits().then_some(0);
-        Self { sequence, tokens, slot: 0, to_score, is_started: false, _active: active }
+        Self { sequence, tokens, slot: 0, to_score, _active: active }
     }
 
     /// The first position whose logits are wanted.

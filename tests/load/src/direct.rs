@@ -7,7 +7,7 @@ use mistralrs::core::MistralRs;
 use mistralrs::{Constraint, NormalRequest, Request, RequestMessage, Response, SamplingParams};
 use tokio::sync::mpsc;
 
-use crate::Timing;
+use crate::layer::Timing;
 
 pub(crate) async fn generate(runner: &MistralRs, prompt: &[u32], tokens: usize) -> anyhow::Result<Timing> {
     let (sender, mut responses) = mpsc::channel(tokens + 1);

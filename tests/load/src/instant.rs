@@ -8,14 +8,15 @@ pub(crate) struct InstantEngine {
     model: Arc<Model>,
     /// What it says.
     token: u32,
+    parallelism: usize,
 }
 
 impl InstantEngine {
-    pub(crate) fn new(model: Arc<Model>) -> Self {
+    pub(crate) fn new(model: Arc<Model>, parallelism: usize) -> Self {
         let tokenizer = &model.tokenizer;
         let is_letter = |token: &u32| matches!(tokenizer.text_bytes(*token), [byte] if byte.is_ascii_alphabetic());
         let token = (0..tokenizer.vocabulary_size() as u32).find(is_letter).unwrap_or_default();
-        Self { model, token }
+        Self { model, token, parallelism }
     }
 }
 
@@ -25,7 +26,7 @@ impl Engine for InstantEngine {
     }
 
     fn parallelism(&self) -> usize {
-        1
+        self.parallelism
     }
 
     fn context_length(&self) -> usize {

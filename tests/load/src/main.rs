@@ -1,88 +1,30 @@
-//! `cargo xtask bench`: what our layer adds to mistral.rs, in time to the first token and in tokens per second.
-//!
-//! One process, one loaded model, each way in turn: mistral.rs called directly with the tokens of a conversation, and
-//! the conversation sent to Zyron over HTTP and read back by a client. The client's work is in Zyron's figures, too.
-//! A third way has no model at all, and so shows our layer alone, undisturbed by the noise of the computation.
+//! `cargo xtask bench`: what Zyron costs and what it gives, each measured against something else in the same run.
 
 mod direct;
 mod instant;
-mod over_http;
-mod report;
+mod layer;
+mod peers;
+mod quantiles;
+mod serving;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::Context;
 use clap::Parser;
-use serde_json::json;
-use zyron_engine::{Conversation, Engine, Model};
-use zyron_engine_mistralrs::{LoadOptions, MistralrsEngine};
 
-use crate::instant::InstantEngine;
-use crate::over_http::OverHttp;
-use crate::report::Report;
-
-/// A question whose greedy answer is long, so that it is cut at the limit and never ends before.
-const QUESTION: &str = "Write a long story about a company.";
-
-/// Measures what Zyron adds to mistral.rs.
+/// Measures Zyron.
 #[derive(Parser)]
-struct Args {
-    /// A GGUF file or a safetensors folder, with a chat template
-    #[arg(long)]
-    model: PathBuf,
-    /// How often each way is measured
-    #[arg(long, default_value_t = 20)]
-    rounds: usize,
-    /// Tokens generated each time
-    #[arg(long, default_value_t = 64)]
-    tokens: usize,
-}
-
-/// One answer, timed.
-#[derive(Clone, Copy)]
-struct Timing {
-    /// From the request to the first text.
-    first: Duration,
-    /// From the first text to the end.
-    rest: Duration,
-    /// Tokens generated.
-    tokens: usize,
+enum Bench {
+    /// What Zyron adds to mistral.rs
+    Layer(layer::Args),
+    /// Zyron, llama.cpp's own server and mistral.rs, side by side
+    Peers(peers::Args),
+    /// The HTTP layer alone, beside a bare loop of server-sent events
+    Serving(serving::Args),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    let model = Arc::new(Model::open(&args.model)?);
-    let engine = Arc::new(MistralrsEngine::load(Arc::clone(&model), LoadOptions::default()).await?);
-    let prompt = tokens_of(&model)?;
-    println!("{}: {} tokens of prompt, {} generated", model.id, prompt.len(), args.tokens);
-
-    let zyron = OverHttp::start(&model, Arc::clone(&engine) as Arc<dyn Engine>).await?;
-    let layer = OverHttp::start(&model, Arc::new(InstantEngine::new(Arc::clone(&model)))).await?;
-    let mut report = Report::default();
-    // The first round warms what is allocated and compiled lazily; it is not counted.
-    for round in 0..=args.rounds {
-        let (direct, zyron) = if round % 2 == 0 {
-            let direct = direct::generate(engine.mistralrs(), &prompt, args.tokens).await?;
-            (direct, zyron.chat(QUESTION, args.tokens).await?)
-        } else {
-            let zyron = zyron.chat(QUESTION, args.tokens).await?;
-            (direct::generate(engine.mistralrs(), &prompt, args.tokens).await?, zyron)
-        };
-        let layer = layer.chat(QUESTION, args.tokens).await?;
-        if round > 0 {
-            report.add(direct, zyron, layer);
-        }
+    match Bench::parse() {
+        Bench::Layer(args) => layer::run(args).await,
+        Bench::Peers(args) => peers::run(args).await,
+        Bench::Serving(args) => serving::run(args).await,
     }
-    println!("{report}");
-    Ok(())
-}
-
-fn tokens_of(model: &Model) -> anyhow::Result<Vec<u32>> {
-    let template = model.template.as_ref().context("the model has no chat template")?;
-    let messages = vec![json!({"role": "user", "content": QUESTION})];
-    let conversation = Conversation { messages, add_generation_prompt: true, ..Conversation::default() };
-    Ok(model.tokenizer.encode_rendered(&template.render(&conversation)?)?)
 }

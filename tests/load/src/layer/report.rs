@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::Timing;
+use crate::layer::Timing;
+use crate::quantiles::quartiles;
 
 /// The figures of each round.
 #[derive(Default)]
@@ -78,11 +79,4 @@ fn pairs<'a>(ours: &'a [f64], its: &'a [f64]) -> impl Iterator<Item = (f64, f64)
 fn with_unit(values: &[f64], unit: &str) -> String {
     let [low, median, high] = quartiles(values);
     format!("{median:.3} ({low:.3} to {high:.3}) {unit}")
-}
-
-/// The first quartile, the median and the third.
-fn quartiles(values: &[f64]) -> [f64; 3] {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| sorted.get((sorted.len().saturating_sub(1)) * quarter / 4).copied().unwrap_or(f64::NAN))
 }

@@ -13,7 +13,7 @@ use zyron_openapi::{ChatCompletionChunk, FinishReason, sse};
 use zyron_server::App;
 use zyron_server::config::Config;
 
-use crate::Timing;
+use crate::layer::Timing;
 
 pub(crate) struct OverHttp {
     client: Client,

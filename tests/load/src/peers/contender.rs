@@ -1,0 +1,232 @@
+//! Those who are measured: servers, started as their documentation says, and mistral.rs in this process.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use futures::{StreamExt, pin_mut};
+use reqwest::Client;
+use serde_json::{Value, json};
+use zyron_engine::Model;
+use zyron_engine_mistralrs::{LoadOptions, MistralrsEngine};
+use zyron_openapi::sse;
+
+use super::Who;
+use super::workload::Ask;
+use crate::direct;
+
+/// With what all are started alike.
+pub(crate) struct Setup {
+    pub(crate) model: PathBuf,
+    pub(crate) zyron: PathBuf,
+    pub(crate) llama_server: Option<PathBuf>,
+    /// Requests at once.
+    pub(crate) sequences: usize,
+    /// The longest prompt plus answer.
+    pub(crate) context_length: usize,
+}
+
+/// One who is measured.
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
+    who: Who,
+    reached: Reached,
+}
+
+enum Reached {
+    Http { server: Server, client: Client, model: String, end: Vec<u32> },
+    Direct(Box<MistralrsEngine>),
+}
+
+/// An answer, timed.
+#[derive(Clone, Debug)]
+pub(crate) struct Timed {
+    /// When its first text came.
+    pub(crate) first: Instant,
+    /// From the request to its first text.
+    pub(crate) first_after: Duration,
+    /// When each further text came.
+    pub(crate) texts: Vec<Instant>,
+    /// From the request to the end.
+    pub(crate) total: Duration,
+    /// Tokens generated.
+    pub(crate) tokens: usize,
+    /// Tokens of the prompt that were not computed, as far as it says.
+    pub(crate) cached: u64,
+}
+
+impl Contender {
+    pub(crate) async fn start(who: Who, setup: &Setup) -> anyhow::Result<Self> {
+        let name = match who {
+            Who::ZyronLlamaCpp => "Zyron (llama_cpp)",
+            Who::LlamaServer => "llama.cpp's server",
+            Who::ZyronMistralrs => "Zyron (mistralrs)",
+            Who::Mistralrs => "mistral.rs, called directly",
+        };
+        let reached = match who {
+            Who::Mistralrs => {
+                let model = Arc::new(Model::open(&setup.model)?);
+                Reached::Direct(Box::new(MistralrsEngine::load(model, LoadOptions::default()).await?))
+            }
+            _ => {
+                let server = Server::start(who, setup).with_context(|| format!("cannot start {name}"))?;
+                // llama.cpp's server closes connections that were silent for a while, also one that is just asked.
+                let client = Client::builder().pool_max_idle_per_host(0).build()?;
+                server.until_ready(&client).await.with_context(|| format!("{name} does not answer"))?;
+                let models: Value = client.get(format!("{}/v1/models", server.base)).send().await?.json().await?;
+                let model = models["data"][0]["id"].as_str().context("it has no model")?.to_owned();
+                let tokenizer = Model::open(&setup.model)?.tokenizer;
+                let ids = 0..u32::try_from(tokenizer.vocabulary_size())?;
+                let end = ids.filter(|&id| tokenizer.is_end_of_sequence(id)).collect();
+                Reached::Http { server, client, model, end }
+            }
+        };
+        Ok(Self { name, who, reached })
+    }
+
+    /// Whether it takes so long that it is given less to do.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self.who, Who::Mistralrs | Who::ZyronMistralrs)
+    }
+
+    /// Memory that it has held at most, in MB.
+    pub(crate) fn megabytes(&self) -> anyhow::Result<f64> {
+        let process = match &self.reached {
+            Reached::Http { server, .. } => server.child.id().to_string(),
+            Reached::Direct(_) => "self".to_owned(),
+        };
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no peak of memory")?;
+        let kibibytes: f64 = peak.trim().trim_end_matches(" kB").parse()?;
+        Ok(kibibytes * 1024.0 / 1e6)
+    }
+
+    /// Asks and reads the whole answer.
+    pub(crate) async fn ask(&self, ask: &Ask) -> anyhow::Result<Timed> {
+        match &self.reached {
+            Reached::Direct(engine) => {
+                let start = Instant::now();
+                let timing = direct::generate(engine.mistralrs(), &ask.prompt, ask.tokens).await?;
+                let first = start + timing.first;
+                // It tells no more than the beginning and the end of the rest.
+                let each = timing.rest / u32::try_from(ask.tokens.max(2) - 1)?;
+                let texts = (1..ask.tokens).map(|index| first + each * index as u32).collect();
+                let total = timing.first + timing.rest;
+                Ok(Timed { first, first_after: timing.first, texts, total, tokens: ask.tokens, cached: 0 })
+            }
+            Reached::Http { server, client, model, end } => {
+                let bias: serde_json::Map<String, Value> = end.iter().map(|id| (id.to_string(), json!(-100))).collect();
+                let body = json!({
+                    "model": model,
+                    "prompt": ask.prompt,
+                    "max_tokens": ask.tokens,
+                    "temperature": 0,
+                    // The answer does not end before its last token.
+                    "logit_bias": bias,
+                    "stream": true,
+                    "stream_options": {"include_usage": true},
+                });
+                let start = Instant::now();
+                let response = client.post(format!("{}/v1/completions", server.base)).json(&body).send().await?;
+                let response = response.error_for_status()?;
+                read(response, start, ask.tokens).await
+            }
+        }
+    }
+}
+
+async fn read(response: reqwest::Response, start: Instant, tokens: usize) -> anyhow::Result<Timed> {
+    // Of other servers, too: no more is asked of a chunk than what is needed here.
+    let chunks = sse::decode::<Value, _, _>(response.bytes_stream());
+    pin_mut!(chunks);
+    let (mut first, mut texts, mut is_cut, mut cached) = (None, Vec::new(), false, 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        let choice = &chunk["choices"][0];
+        if choice["text"].as_str().is_some_and(|text| !text.is_empty()) {
+            match first {
+                None => first = Some(Instant::now()),
+                Some(_) => texts.push(Instant::now()),
+            }
+        }
+        is_cut |= choice["finish_reason"] == "length";
+        if let Some(generated) = chunk["usage"]["completion_tokens"].as_u64() {
+            anyhow::ensure!(generated == tokens as u64, "{generated} tokens were generated, not {tokens}");
+            cached = chunk["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap_or(0);
+        }
+    }
+    let first = first.context("it said nothing")?;
+    anyhow::ensure!(is_cut, "the answer ended before {tokens} tokens");
+    Ok(Timed { first, first_after: first - start, texts, total: start.elapsed(), tokens, cached })
+}
+
+/// A server in a process of its own.
+struct Server {
+    child: Child,
+    base: String,
+}
+
+impl Server {
+    fn start(who: Who, setup: &Setup) -> anyhow::Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+        let base = format!("http://127.0.0.1:{port}");
+        let mut command = match who {
+            Who::LlamaServer => {
+                let binary = setup.llama_server.as_ref().context("`--llama-server` is not given")?;
+                let cells = (setup.sequences * setup.context_length.next_multiple_of(256)).to_string();
+                let mut command = Command::new(binary);
+                command.args(["--host", "127.0.0.1", "--port", &port, "--ctx-size", &cells]);
+                command.args(["--parallel", &setup.sequences.to_string()]);
+                let cores = std::thread::available_parallelism()?.to_string();
+                command.args(["--threads", &cores, "--threads-batch", &cores]);
+                command
+            }
+            Who::ZyronLlamaCpp | Who::ZyronMistralrs => {
+                let mut command = Command::new(&setup.zyron);
+                let engine = if who == Who::ZyronLlamaCpp { "llama_cpp" } else { "mistralrs" };
+                command.args(["serve", "--port", &port, "--engine", engine]);
+                command.args(["--max-sequences", &setup.sequences.to_string()]);
+                command.args(["--context-length", &setup.context_length.to_string()]);
+                command.envs([
+                    ("ZYRON__ENGINE__KV_CACHE_MB", "1000000"),
+                    ("ZYRON__LOG__FILTER", "error"),
+                    ("ZYRON__ADMISSION__QUEUE_TIMEOUT_MS", "600000"),
+                ]);
+                command
+            }
+            Who::Mistralrs => bail!("it is no server"),
+        };
+        command.arg("--model").arg(&setup.model).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        // What it prints must not fill the pipe.
+        let output = child.stdout.take().context("it has an output")?;
+        std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).for_each(drop));
+        Ok(Self { child, base })
+    }
+
+    async fn until_ready(&self, client: &Client) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let url = format!("{}/v1/models", self.base);
+        while start.elapsed() < Duration::from_secs(600) {
+            // llama.cpp's answers for its models while it still loads them.
+            let health = client.get(format!("{}/health", self.base)).send().await;
+            let is_loading = health.is_ok_and(|response| response.status() == 503);
+            if !is_loading && client.get(&url).send().await.is_ok_and(|response| response.status() == 200) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("not ready after ten minutes")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
