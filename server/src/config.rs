@@ -93,6 +93,8 @@ pub struct EngineConfig {
     pub kv_cache_type: KvCacheType,
     /// Threads that compute; 0: one a core.
     pub threads: usize,
+    /// How many times as long a step may take while a prompt is read beside running answers.
+    pub step_stretch: f64,
 }
 
 /// A backend.
@@ -277,6 +279,9 @@ impl Config {
         if let Some(name) = self.model.tool_format.as_deref().filter(|name| ToolFormat::named(name).is_none()) {
             let names: Vec<&str> = ToolFormat::names().collect();
             return Err(ConfigError(format!("`model.tool_format` is `{name}`; it is one of {}", names.join(", "))));
+        }
+        if !(self.engine.step_stretch > 1.0 && self.engine.step_stretch.is_finite()) {
+            return Err(ConfigError("`engine.step_stretch` must be more than 1".to_owned()));
         }
         if let Some(server) = self.upstream.servers.iter().find(|server| !is_server(server)) {
             return Err(ConfigError(format!(

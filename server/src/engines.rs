@@ -48,6 +48,7 @@ async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
             config::KvCacheType::Q8_0 => KvCacheType::Q8_0,
         },
         threads: config.threads,
+        step_stretch: config.step_stretch,
     };
     let engine = LlamaCppEngine::load(Arc::clone(model), options).await?;
     crate::banner::cache(engine.loaded());

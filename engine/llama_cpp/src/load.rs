@@ -46,6 +46,8 @@ pub struct LoadOptions {
     pub kv_cache_type: KvCacheType,
     /// Threads that compute; 0 is one a core.
     pub threads: usize,
+    /// How many times as long a step of the running answers may take while a prompt is read beside them; at least 1.
+    pub step_stretch: f64,
 }
 
 impl Default for LoadOptions {
@@ -56,6 +58,7 @@ impl Default for LoadOptions {
             kv_cache_bytes: 0,
             kv_cache_type: KvCacheType::default(),
             threads: 0,
+            step_stretch: 2.0,
         }
     }
 }
@@ -115,7 +118,14 @@ pub(crate) fn run(
     };
     let started = Plan::new(model, &weights, options).and_then(|plan| {
         let context = with_reason(|| weights.new_context(backend()?, plan.params(options)).map_err(failed))?;
-        let mut scheduler = Scheduler::new(context, Arc::clone(model), plan.layout, plan.slots, plan.loaded.sequences);
+        let mut scheduler = Scheduler::new(
+            context,
+            Arc::clone(model),
+            plan.layout,
+            plan.slots,
+            plan.loaded.sequences,
+            options.step_stretch.max(1.0),
+        );
         scheduler.warm_up().map_err(failed)?;
         Ok((scheduler, plan.loaded))
     });

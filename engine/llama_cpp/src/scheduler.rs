@@ -98,6 +98,7 @@ impl<'model> Scheduler<'model> {
         layout: Layout,
         slots: usize,
         sequences: usize,
+        stretch: f64,
     ) -> Self {
         Self {
             context,
@@ -106,7 +107,7 @@ impl<'model> Scheduler<'model> {
             kv_cache: KvCache::new(layout, slots),
             layout,
             slots,
-            pace: Pace::new(BATCH, sequences),
+            pace: Pace::new(BATCH, stretch, sequences),
             sequences,
             waiting: VecDeque::new(),
             running: Vec::new(),
