@@ -85,7 +85,7 @@ pub struct EngineConfig {
     pub isq: Option<String>,
     /// The longest prompt plus answer; 0: what the model can do.
     pub context_length: usize,
-    /// Requests that run at once.
+    /// Requests that run at once; 0: what suits the engine.
     pub max_sequences: usize,
     /// Memory for keys and values, in MB; 0: by what is free.
     pub kv_cache_mb: u64,
@@ -262,7 +262,6 @@ impl Config {
             ("upstream.idle_timeout_ms", self.upstream.idle_timeout_ms),
             ("upstream.health_interval_ms", self.upstream.health_interval_ms),
             ("admission.queue_timeout_ms", self.admission.queue_timeout_ms),
-            ("engine.max_sequences", self.engine.max_sequences as u64),
             ("limits.max_body_bytes", self.limits.max_body_bytes as u64),
             ("limits.max_messages", self.limits.max_messages as u64),
             ("limits.max_stop_bytes", self.limits.max_stop_bytes as u64),

@@ -40,7 +40,10 @@ async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
         bail!("`engine.dtype` is for the mistralrs engine; a GGUF file has its number format ({})", model.quantization);
     }
     let options = LoadOptions {
-        max_sequences: config.max_sequences,
+        max_sequences: match config.max_sequences {
+            0 => LoadOptions::default().max_sequences,
+            count => count,
+        },
         context_length: config.context_length,
         kv_cache_bytes: config.kv_cache_mb.saturating_mul(1_000_000),
         kv_cache_type: match config.kv_cache_type {
@@ -62,6 +65,8 @@ async fn llama_cpp(_config: &EngineConfig, _model: &Arc<Model>) -> anyhow::Resul
 
 #[cfg(feature = "mistralrs")]
 async fn mistralrs(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    use std::num::NonZeroUsize;
+
     use zyron_engine_mistralrs::{Dtype, LoadOptions, MistralrsEngine};
     use zyron_server::config;
 
@@ -71,7 +76,12 @@ async fn mistralrs(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
         config::Dtype::F16 => Dtype::F16,
         config::Dtype::F32 => Dtype::F32,
     };
-    let options = LoadOptions { dtype, isq: config.isq.clone(), context_length: config.context_length };
+    let options = LoadOptions {
+        dtype,
+        isq: config.isq.clone(),
+        context_length: config.context_length,
+        max_sequences: NonZeroUsize::new(config.max_sequences).unwrap_or(LoadOptions::default().max_sequences),
+    };
     Ok(Arc::new(MistralrsEngine::load(Arc::clone(model), options).await?))
 }
 

@@ -96,6 +96,11 @@ pub enum LoadError {
         /// What there is, in MB.
         free: u64,
     },
+    /// A CUDA build without a GPU would compute on the CPU, many times slower, and nobody would know why.
+    #[error(
+        "this build of Zyron computes on an NVIDIA GPU, and there is none that its driver shows; see `zyron doctor`"
+    )]
+    NoGpu,
     /// llama.cpp gave up.
     #[error("llama.cpp cannot load the model: {0}")]
     Failed(String),
@@ -191,7 +196,11 @@ fn load_weights(model: &Model) -> Result<LlamaModel, LoadError> {
         Weights::Gguf(path) => path,
         Weights::Safetensors(folder) => return Err(LoadError::NotGguf(folder.display().to_string())),
     };
-    let weights = LlamaModel::load_from_file(backend()?, path, &LlamaModelParams::default()).map_err(failed)?;
+    let backend = backend()?;
+    if cfg!(feature = "cuda") && gpu_memory() == 0 {
+        return Err(LoadError::NoGpu);
+    }
+    let weights = LlamaModel::load_from_file(backend, path, &LlamaModelParams::default()).map_err(failed)?;
     if weights.is_recurrent() || weights.is_hybrid() {
         return Err(LoadError::Architecture(model.architecture.clone()));
     }
@@ -295,15 +304,20 @@ fn bytes_per_token(model: &Model, weights: &LlamaModel, kind: KvCacheType) -> u6
     }
 }
 
-/// Memory for the cache: half of what is free on the GPU where there is one, else in the machine or its container, there
-/// `most` at most.
-fn free_memory(weights: &LlamaModel, most: u64) -> u64 {
+/// Memory that is free on the GPUs that llama.cpp can use; 0 where there are none.
+fn gpu_memory() -> u64 {
     use llama_cpp_2::LlamaBackendDeviceType::{Gpu, IntegratedGpu};
     let devices = list_llama_ggml_backend_devices();
     let gpus = devices.iter().filter(|device| matches!(device.device_type, Gpu | IntegratedGpu));
-    let on_gpus: usize = gpus.map(|device| device.memory_free).sum();
-    if on_gpus > 0 {
-        return on_gpus as u64 / 2;
+    gpus.map(|device| device.memory_free as u64).sum()
+}
+
+/// Memory for the cache: half of what is free on the GPU where there is one, else in the machine or its container, there
+/// `most` at most.
+fn free_memory(weights: &LlamaModel, most: u64) -> u64 {
+    match gpu_memory() {
+        0 => {}
+        on_gpus => return on_gpus / 2,
     }
     let mut system = System::new();
     system.refresh_memory();

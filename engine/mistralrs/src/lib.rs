@@ -23,6 +23,7 @@ pub use crate::load::{Dtype, LoadError, LoadOptions};
 pub struct MistralrsEngine {
     runner: Runner,
     context_length: usize,
+    max_sequences: usize,
     active: Arc<AtomicUsize>,
 }
 
@@ -43,8 +44,10 @@ impl MistralrsEngine {
             0 => model.context_length,
             tokens => tokens.min(model.context_length),
         };
+        let max_sequences = options.max_sequences.get();
         let mistralrs = load::load(&model, options).await?;
-        let engine = Self { runner: Runner { mistralrs, model }, context_length, active: Arc::default() };
+        let runner = Runner { mistralrs, model };
+        let engine = Self { runner, context_length, max_sequences, active: Arc::default() };
         load::warm_up(&engine).await?;
         Ok(engine)
     }
@@ -118,10 +121,8 @@ impl Engine for MistralrsEngine {
         "mistralrs"
     }
 
-    /// One: its scheduler batches only sequences of equal length and time-slices the rest, which on a CPU makes each
-    /// request slower and none faster.
     fn parallelism(&self) -> usize {
-        1
+        self.max_sequences
     }
 
     fn context_length(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Loads a checked model into mistral.rs, with the settings under which it does what it says.
 
 use std::any::Any;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub enum Dtype {
 }
 
 /// How to load a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
     /// The number format.
     pub dtype: Dtype,
@@ -41,6 +42,15 @@ pub struct LoadOptions {
     pub isq: Option<String>,
     /// The longest prompt plus answer, in tokens; 0 is what the model can do.
     pub context_length: usize,
+    /// Requests that run at once. More than one is faster only where they are of equal length, such as the answers to
+    /// one prompt, and the weights are not quantized or a GPU computes: mistral.rs steps the others in turn.
+    pub max_sequences: NonZeroUsize,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { dtype: Dtype::Auto, isq: None, context_length: 0, max_sequences: NonZeroUsize::MIN }
+    }
 }
 
 /// Why a model cannot be loaded. Each message is one sentence for the operator.
@@ -110,8 +120,7 @@ async fn build(model: &Model, options: &LoadOptions) -> Result<Arc<MistralRs>, L
     let pipeline = loader
         .load_model_from_hf(None, TokenSource::None, &dtype, &device, silent, placement, isq, None)
         .map_err(|error| LoadError::Failed(format!("{error:#}")))?;
-    let scheduler =
-        SchedulerConfig::DefaultScheduler { method: DefaultSchedulerMethod::Fixed(std::num::NonZeroUsize::MIN) };
+    let scheduler = SchedulerConfig::DefaultScheduler { method: DefaultSchedulerMethod::Fixed(options.max_sequences) };
     let builder = MistralRsBuilder::new(pipeline, scheduler, false, None)
         .with_no_prefix_cache(true)
         // When an answer ends is for the decoder to say.
