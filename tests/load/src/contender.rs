@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use clap::ValueEnum;
 use futures::{StreamExt, pin_mut};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -15,9 +16,31 @@ use zyron_engine::Model;
 use zyron_engine_mistralrs::{LoadOptions, MistralrsEngine};
 use zyron_openapi::sse;
 
-use super::Who;
-use super::workload::Ask;
 use crate::direct;
+use crate::workload::Ask;
+
+/// Who can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Who {
+    /// `zyron serve --engine llama_cpp`
+    ZyronLlamaCpp,
+    /// llama.cpp's own server
+    LlamaServer,
+    /// `zyron serve --engine mistralrs`
+    ZyronMistralrs,
+    /// mistral.rs, called in this process
+    Mistralrs,
+}
+
+impl Who {
+    /// As the option `--engine` calls it, where it has one.
+    pub(crate) fn engine(self) -> &'static str {
+        match self {
+            Self::ZyronMistralrs | Self::Mistralrs => "mistralrs",
+            Self::ZyronLlamaCpp | Self::LlamaServer => "llama_cpp",
+        }
+    }
+}
 
 /// With what all are started alike.
 pub(crate) struct Setup {
@@ -28,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) sequences: usize,
     /// The longest prompt plus answer.
     pub(crate) context_length: usize,
+    /// The number format that mistral.rs computes in, where it is not its own choice.
+    pub(crate) dtype: Option<&'static str>,
 }
 
 /// One who is measured.
@@ -57,6 +82,13 @@ pub(crate) struct Timed {
     pub(crate) tokens: usize,
     /// Tokens of the prompt that were not computed, as far as it says.
     pub(crate) cached: u64,
+}
+
+impl Timed {
+    /// Tokens a second after the first.
+    pub(crate) fn decode_per_s(&self) -> f64 {
+        (self.tokens.max(2) - 1) as f64 / (self.total - self.first_after).as_secs_f64()
+    }
 }
 
 impl Contender {
@@ -187,10 +219,14 @@ impl Server {
             }
             Who::ZyronLlamaCpp | Who::ZyronMistralrs => {
                 let mut command = Command::new(&setup.zyron);
-                let engine = if who == Who::ZyronLlamaCpp { "llama_cpp" } else { "mistralrs" };
-                command.args(["serve", "--port", &port, "--engine", engine]);
-                command.args(["--max-sequences", &setup.sequences.to_string()]);
+                command.args(["serve", "--port", &port, "--engine", who.engine()]);
+                if who == Who::ZyronLlamaCpp {
+                    command.args(["--max-sequences", &setup.sequences.to_string()]);
+                }
                 command.args(["--context-length", &setup.context_length.to_string()]);
+                if let Some(dtype) = setup.dtype {
+                    command.args(["--dtype", dtype]);
+                }
                 command.envs([
                     ("ZYRON__ENGINE__KV_CACHE_MB", "1000000"),
                     ("ZYRON__LOG__FILTER", "error"),

@@ -1,11 +1,14 @@
 //! `cargo xtask bench`: what Zyron costs and what it gives, each measured against something else in the same run.
 
+mod contender;
 mod direct;
 mod instant;
 mod layer;
 mod peers;
 mod quantiles;
 mod serving;
+mod seven_b;
+mod workload;
 
 use clap::Parser;
 
@@ -18,6 +21,9 @@ enum Bench {
     Peers(peers::Args),
     /// The HTTP layer alone, beside a bare loop of server-sent events
     Serving(serving::Args),
+    /// A model of seven billion random weights, beside the memory's bandwidth
+    #[command(name = "7b")]
+    SevenB(seven_b::Args),
 }
 
 #[tokio::main]
@@ -26,5 +32,6 @@ async fn main() -> anyhow::Result<()> {
         Bench::Layer(args) => layer::run(args).await,
         Bench::Peers(args) => peers::run(args).await,
         Bench::Serving(args) => serving::run(args).await,
+        Bench::SevenB(args) => seven_b::run(args).await,
     }
 }

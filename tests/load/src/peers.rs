@@ -6,21 +6,18 @@
 //! same. Existing load generators (guidellm, vLLM's, llama.cpp's) were looked at: they need Python beside the server,
 //! which on two cores is a contender of its own, count words where we count tokens, and cannot call a library.
 
-mod contender;
 mod load;
 mod report;
-mod workload;
 
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use zyron_engine::Model;
 
-use self::contender::{Contender, Setup};
 use self::load::{closed_loop, long_prompt_beside, open_loop, shared_prefix};
 use self::report::{Record, Report};
-use self::workload::Workload;
+use crate::contender::{Contender, Setup, Who};
+use crate::workload::Workload;
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -60,19 +57,6 @@ pub(crate) struct Args {
     out: Option<PathBuf>,
 }
 
-/// Who can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Who {
-    /// `zyron serve --engine llama_cpp`
-    ZyronLlamaCpp,
-    /// llama.cpp's own server
-    LlamaServer,
-    /// `zyron serve --engine mistralrs`
-    ZyronMistralrs,
-    /// mistral.rs, called in this process
-    Mistralrs,
-}
-
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let model = Model::open(&args.model)?;
     let most = args.concurrency.iter().copied().max().context("no concurrency is given")?;
@@ -82,6 +66,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         llama_server: args.llama_server.clone(),
         sequences: most.max(9),
         context_length: args.context_length,
+        dtype: None,
     };
     let mut contenders = Vec::new();
     for &who in &args.contenders {

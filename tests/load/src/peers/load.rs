@@ -6,9 +6,9 @@ use anyhow::Context;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::contender::{Contender, Timed};
-use super::workload::{Ask, Workload};
+use crate::contender::{Contender, Timed};
 use crate::quantiles::quantile;
+use crate::workload::{Ask, Workload};
 
 /// What a load came to.
 pub(crate) struct Outcome {

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use zyron_engine::Model;
 
 use super::Args;
-use super::contender::Contender;
 use super::load::{LongPrompt, Outcome, SharedPrefix};
+use crate::contender::Contender;
 use crate::quantiles::quantile;
 
 /// How requests came.
