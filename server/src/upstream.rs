@@ -17,6 +17,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::StreamExt;
+use uuid::Uuid;
 
 use self::answer::Answer;
 pub(crate) use self::servers::Servers;
@@ -170,12 +171,32 @@ impl Servers {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
-        if let Some(id) = &call.id {
+        if let Some(id) = call.id.as_ref().and_then(as_uuid) {
             request = request.header("x-request-id", id);
         }
         match &call.body {
             Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(body.clone()),
             None => request,
         }
+    }
+}
+
+/// The id as servers take it that accept nothing but a UUID there, llama-cpp-python's among them; ours is one.
+fn as_uuid(id: &HeaderValue) -> Option<String> {
+    let id = id.to_str().ok()?;
+    Uuid::try_parse(id.strip_prefix("req_").unwrap_or(id)).ok().map(|id| id.hyphenated().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_passed_on_as_others_take_it() {
+        let uuid = |id: &'static str| as_uuid(&HeaderValue::from_static(id));
+        let ours = uuid("req_bd123a686b45429a9d11f99f6dc4068d");
+        assert_eq!(ours.as_deref(), Some("bd123a68-6b45-429a-9d11-f99f6dc4068d"));
+        assert_eq!(uuid("bd123a68-6b45-429a-9d11-f99f6dc4068d"), ours);
+        assert_eq!(uuid("mine-1"), None);
     }
 }
