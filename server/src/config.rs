@@ -348,6 +348,16 @@ mod tests {
     }
 
     #[test]
+    fn the_deployments_of_the_repository_are_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() > 3);
+        for file in files {
+            Config::load(Some(&file), &[]).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        }
+    }
+
+    #[test]
     fn a_file_overrides_the_default_and_a_flag_the_file() {
         let config = with_file("[server]\nport = 1\n[log]\nformat = \"json\"", &[]).unwrap();
         assert_eq!((config.server.port, config.log.format), (1, LogFormat::Json));

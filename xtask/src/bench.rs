@@ -21,6 +21,8 @@ pub(crate) enum Bench {
     Peers(Args),
     /// The HTTP layer alone beside a bare loop of server-sent events, in a minute.
     Serving(Args),
+    /// mistral.rs with one request at a time and with several, in a minute.
+    Batching(Args),
     /// A model of the size that Zyron is for, with random weights, beside the memory's bandwidth; into docs/benchmarks.
     #[command(name = "7b")]
     SevenB(Args),
@@ -47,6 +49,10 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
             measure(workspace, "peers", &ours, args)
         }
         Bench::Serving(Args { args }) => serving(workspace, args),
+        Bench::Batching(Args { args }) => {
+            let ours = [("--model", checkpoint::ensure(workspace)?.into_os_string()), ("--zyron", zyron)];
+            measure(workspace, "batching", &ours, args)
+        }
         Bench::SevenB(Args { args }) => {
             let models = workspace.cache().join("models").into_os_string();
             let ours = [("--models", models), ("--zyron", zyron), ("--out", figures)];

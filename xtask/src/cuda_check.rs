@@ -29,9 +29,9 @@ const WHEELS: [&str; 8] = [
     "nvidia-cublas==13.0.2.14",
     "nvidia-curand==10.4.0.35",
 ];
-/// The libraries that llama.cpp's crate links statically.
-const STATIC: [&str; 4] = ["cudart_static", "cublas_static", "cublasLt_static", "culibos"];
-/// Their shared siblings, named to the linker in their place.
+/// The static libraries that llama.cpp's crate asks for and no wheel has.
+const STATIC: [&str; 3] = ["cublas_static", "cublasLt_static", "culibos"];
+/// The shared libraries that are named to the linker in their place.
 const SHARED: [&str; 3] = ["cudart", "cublas", "cublasLt"];
 /// An archive with nothing in it.
 const EMPTY_ARCHIVE: &str = "!<arch>\n";

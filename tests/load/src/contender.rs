@@ -52,7 +52,7 @@ pub(crate) struct Setup {
     /// The longest prompt plus answer.
     pub(crate) context_length: usize,
     /// The number format that mistral.rs computes in, where it is not its own choice.
-    pub(crate) dtype: Option<&'static str>,
+    pub(crate) dtype: Option<String>,
 }
 
 /// One who is measured.
@@ -220,11 +220,9 @@ impl Server {
             Who::ZyronLlamaCpp | Who::ZyronMistralrs => {
                 let mut command = Command::new(&setup.zyron);
                 command.args(["serve", "--port", &port, "--engine", who.engine()]);
-                if who == Who::ZyronLlamaCpp {
-                    command.args(["--max-sequences", &setup.sequences.to_string()]);
-                }
+                command.args(["--max-sequences", &setup.sequences.to_string()]);
                 command.args(["--context-length", &setup.context_length.to_string()]);
-                if let Some(dtype) = setup.dtype {
+                if let Some(dtype) = &setup.dtype {
                     command.args(["--dtype", dtype]);
                 }
                 command.envs([

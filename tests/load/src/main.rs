@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what Zyron costs and what it gives, each measured against something else in the same run.
 
+mod batching;
 mod contender;
 mod direct;
 mod instant;
@@ -21,6 +22,8 @@ enum Bench {
     Peers(peers::Args),
     /// The HTTP layer alone, beside a bare loop of server-sent events
     Serving(serving::Args),
+    /// mistral.rs with one request at a time, and with several
+    Batching(batching::Args),
     /// A model of seven billion random weights, beside the memory's bandwidth
     #[command(name = "7b")]
     SevenB(seven_b::Args),
@@ -32,6 +35,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Layer(args) => layer::run(args).await,
         Bench::Peers(args) => peers::run(args).await,
         Bench::Serving(args) => serving::run(args).await,
+        Bench::Batching(args) => batching::run(args).await,
         Bench::SevenB(args) => seven_b::run(args).await,
     }
 }

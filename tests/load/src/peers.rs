@@ -60,16 +60,16 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let model = Model::open(&args.model)?;
     let most = args.concurrency.iter().copied().max().context("no concurrency is given")?;
-    let setup = Setup {
-        model: args.model.clone(),
-        zyron: args.zyron.clone(),
-        llama_server: args.llama_server.clone(),
-        sequences: most.max(9),
-        context_length: args.context_length,
-        dtype: None,
-    };
     let mut contenders = Vec::new();
     for &who in &args.contenders {
+        let setup = Setup {
+            model: args.model.clone(),
+            zyron: args.zyron.clone(),
+            llama_server: args.llama_server.clone(),
+            sequences: if who == Who::ZyronMistralrs { 1 } else { most.max(9) },
+            context_length: args.context_length,
+            dtype: None,
+        };
         let contender = Contender::start(who, &setup).await?;
         eprintln!("{} is ready, {:.0} MB", contender.name, contender.megabytes()?);
         contenders.push(contender);

@@ -53,6 +53,9 @@ pub(crate) struct Args {
     /// The memory's bandwidth in GB/s, where it is not the processor's that counts; else it is measured
     #[arg(long)]
     bandwidth: Option<f64>,
+    /// The number format that safetensors are computed in: a CPU has no kernels for bf16
+    #[arg(long, default_value = "f16")]
+    dtype: String,
     /// A folder for the figures
     #[arg(long)]
     out: Option<PathBuf>,
@@ -125,9 +128,9 @@ async fn measure(args: &Args, format: Format, path: &Path, engine: Who) -> anyho
         model: path.to_owned(),
         zyron: args.zyron.clone(),
         llama_server: None,
-        sequences: args.streams,
+        sequences: if engine == Who::ZyronMistralrs { 1 } else { args.streams },
         context_length: 1024,
-        dtype: (format == Format::Bf16).then_some("bf16"),
+        dtype: (format == Format::Bf16).then(|| args.dtype.clone()),
     };
     let start = Instant::now();
     let contender = Contender::start(engine, &setup).await?;
