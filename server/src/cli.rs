@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Print the OpenAPI document
     Openapi,
+    /// Say what this machine and this build are, and which models fit
+    Doctor(DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +55,16 @@ pub(crate) struct ServeArgs {
     /// The port; 0 takes any that is free
     #[arg(long)]
     port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// A GGUF file or safetensors folder to judge [default: a model of 7 billion weights]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) model: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl ServeArgs {

@@ -95,6 +95,8 @@ pub struct EngineConfig {
     pub threads: usize,
     /// How many times as long a step may take while a prompt is read beside running answers.
     pub step_stretch: f64,
+    /// Whether a CPU answers a request alike alone and among others.
+    pub batch_invariant: bool,
 }
 
 /// A backend.

@@ -24,6 +24,15 @@ pub(crate) fn choose(kind: EngineKind, weights: &Weights) -> EngineKind {
     }
 }
 
+/// Whether this build has the backend.
+pub(crate) fn is_built(kind: EngineKind) -> bool {
+    match kind {
+        EngineKind::LlamaCpp => cfg!(feature = "llama_cpp"),
+        EngineKind::Auto | EngineKind::Mistralrs => cfg!(feature = "mistralrs"),
+        EngineKind::Upstream => true,
+    }
+}
+
 #[cfg(feature = "llama_cpp")]
 async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
     use zyron_engine_llama_cpp::{KvCacheType, LlamaCppEngine, LoadOptions};
@@ -52,6 +61,7 @@ async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
         },
         threads: config.threads,
         step_stretch: config.step_stretch,
+        batch_invariant: config.batch_invariant,
     };
     let engine = LlamaCppEngine::load(Arc::clone(model), options).await?;
     crate::banner::cache(engine.loaded());

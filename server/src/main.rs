@@ -2,6 +2,7 @@
 
 mod banner;
 mod cli;
+mod doctor;
 mod engines;
 mod logging;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => start(&args),
         Command::Openapi => print_openapi(),
+        Command::Doctor(args) => doctor::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,8 @@
 //! and the prompts of others are read beside them, a piece at a time ([`pace`]). Prefixes that requests have in common
 //! are computed once ([`kv_cache`]). Sampling, stop strings and the rest are `zyron-engine`'s.
 
+#[expect(unsafe_code)]
+mod invariant;
 mod kv_cache;
 mod load;
 mod pace;

@@ -18,6 +18,7 @@ use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use zyron_engine::{Model, Weights};
 
 use crate::Loaded;
+use crate::invariant;
 use crate::kv_cache::Layout;
 use crate::scheduler::{Arrival, Scheduler};
 
@@ -48,6 +49,9 @@ pub struct LoadOptions {
     pub threads: usize,
     /// How many times as long a step of the running answers may take while a prompt is read beside them; at least 1.
     pub step_stretch: f64,
+    /// Whether a CPU computes a request alike alone and among others, to the last bit, where its weights allow that.
+    /// The kernels that are faster for many tokens at once are left out: prompts of models in K-quants are read slower.
+    pub batch_invariant: bool,
 }
 
 impl Default for LoadOptions {
@@ -59,6 +63,7 @@ impl Default for LoadOptions {
             kv_cache_type: KvCacheType::default(),
             threads: 0,
             step_stretch: 2.0,
+            batch_invariant: true,
         }
     }
 }
@@ -122,6 +127,7 @@ pub(crate) fn run(
         Err(error) => return drop(ready.send(Err(error))),
     };
     let started = Plan::new(model, &weights, options).and_then(|plan| {
+        invariant::set(options.batch_invariant);
         let context = with_reason(|| weights.new_context(backend()?, plan.params(options)).map_err(failed))?;
         let mut scheduler = Scheduler::new(
             context,
@@ -322,7 +328,9 @@ fn free_memory(weights: &LlamaModel, most: u64) -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let free = system.available_memory();
-    let free = system.cgroup_limits().map_or(free, |limits| free.min(limits.free_memory));
+    // Not the free memory that it gives: there, cached files count as used.
+    let within = |limits: sysinfo::CGroupLimits| free.min(limits.total_memory.saturating_sub(limits.rss));
+    let free = system.cgroup_limits().map_or(free, within);
     // The weights are mapped: what was read of them counts as free.
     (free.saturating_sub(weights.size()) / 2).min(most)
 }

@@ -23,6 +23,8 @@ fn from_environment(name: &str) -> PathBuf {
 pub(crate) fn serve(arguments: &[&str]) -> Command {
     let mut command = Command::new(zyron());
     command.arg("serve").args(["--port", "0"]).args(arguments).env_remove("ZYRON_API_KEY");
+    // Several servers share the machine here: threads that spin while they wait would take the others' time.
+    command.env("OMP_WAIT_POLICY", "passive");
     command
 }
 
@@ -31,7 +33,8 @@ pub(crate) fn refusal(arguments: &[&str]) -> String {
     sentence(&serve(arguments).output().unwrap())
 }
 
-fn sentence(output: &Output) -> String {
+/// The one sentence with which a run failed.
+pub(crate) fn sentence(output: &Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(!stderr.contains("panic"), "{stderr}");

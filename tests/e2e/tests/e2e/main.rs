@@ -5,11 +5,13 @@
 
 mod admission;
 mod auth;
+mod batching;
 mod binary;
 mod chat_completions;
 mod compatibility;
 mod completions;
 mod connections;
+mod doctor;
 mod errors;
 mod failures;
 mod health;
