@@ -61,9 +61,17 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
     }
 }
 
-/// One short round of those that take no long, to know that they still work. The page must be there.
+/// One short round of those that take no long, to know that they still work. The page and the server must be there.
 pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
-    layer(workspace, &["--rounds", "1", "--tokens", "8"].map(OsString::from))
+    let short = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+    layer(workspace, &short("--rounds 1 --tokens 8"))?;
+    serving(workspace, &short("--rounds 1 --tokens 32 --connections 100"))?;
+    let ours = [
+        ("--model", checkpoint::ensure(workspace)?.into_os_string()),
+        ("--zyron", workspace.server_binary().into_os_string()),
+    ];
+    let peers = "--contenders zyron-llama-cpp --concurrency 1,4 --requests 1 --rounds 1 --rate 0 --no-scenarios";
+    measure(workspace, "peers", &ours, &short(peers))
 }
 
 fn layer(workspace: &Workspace, args: &[OsString]) -> Result<()> {
