@@ -1,9 +1,9 @@
-//! Embeds the page, which `cargo xtask` has built before, and puts the check of the CPU before everything else.
+//! Embeds the page, which `cargo xtask` has built before, and links what runs before `main`.
 
 use std::env;
 
 fn main() {
-    check_cpu();
+    before_main();
     const PAGE: &str = "../web/dist";
     println!("cargo::rerun-if-changed={PAGE}");
     if !std::path::Path::new(PAGE).join("index.html").exists() {
@@ -14,14 +14,14 @@ fn main() {
 }
 
 /// Compiled for any CPU, and linked as an object file: nothing refers to it, so out of a library it would be left out.
-fn check_cpu() {
-    println!("cargo::rerun-if-changed=src/cpu.c");
+fn before_main() {
+    println!("cargo::rerun-if-changed=src/before_main.c");
     let set = |name: &str| env::var(name).unwrap_or_default();
-    let is_v3 = set("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "avx2");
-    if set("CARGO_CFG_TARGET_ARCH") == "x86_64" && is_v3 {
-        let objects = cc::Build::new().file("src/cpu.c").inherit_rustflags(false).compile_intermediates();
-        for object in objects {
-            println!("cargo::rustc-link-arg-bins={}", object.display());
-        }
+    let mut compiler = cc::Build::new();
+    if set("CARGO_CFG_TARGET_ARCH") == "x86_64" && set("CARGO_CFG_TARGET_FEATURE").split(',').any(|it| it == "avx2") {
+        compiler.define("NEEDS_X86_64_V3", None);
+    }
+    for object in compiler.file("src/before_main.c").inherit_rustflags(false).compile_intermediates() {
+        println!("cargo::rustc-link-arg-bins={}", object.display());
     }
 }

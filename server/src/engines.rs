@@ -49,10 +49,7 @@ async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
         bail!("`engine.dtype` is for the mistralrs engine; a GGUF file has its number format ({})", model.quantization);
     }
     let options = LoadOptions {
-        max_sequences: match config.max_sequences {
-            0 => LoadOptions::default().max_sequences,
-            count => count,
-        },
+        max_sequences: config.max_sequences,
         context_length: config.context_length,
         kv_cache_bytes: config.kv_cache_mb.saturating_mul(1_000_000),
         kv_cache_type: match config.kv_cache_type {

@@ -23,8 +23,8 @@ QUESTION = "Name the capital of France."
 # Name, engine, model, further flags, and the largest difference of a log-probability that rounding explains: quantized
 # kernels round activations to 8 bits, and bf16 has 8 bits of mantissa.
 MATRIX = [
-    ("GGUF Q4_1, llama_cpp", "llama_cpp", "gguf", [], 0.5),
-    ("GGUF Q4_1, mistralrs", "mistralrs", "gguf", [], 0.5),
+    ("GGUF Q4_1, llama_cpp", "llama_cpp", "gguf", [], 1.0),
+    ("GGUF Q4_1, mistralrs", "mistralrs", "gguf", [], 1.0),
     ("safetensors F32, mistralrs", "mistralrs", "folder", ["--dtype", "f32"], 0.05),
     ("safetensors F16, mistralrs", "mistralrs", "folder", ["--dtype", "f16"], 0.2),
     ("safetensors BF16, mistralrs", "mistralrs", "folder", ["--dtype", "bf16"], 1.0),

@@ -15,15 +15,18 @@ mod scheduler;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
 
 pub use crate::load::{KvCacheType, LoadError, LoadOptions};
 use crate::scheduler::Arrival;
 
-/// A model loaded by llama.cpp.
+/// A model loaded by llama.cpp. Dropping it ends what still runs, and returns once llama.cpp has let go of its memory.
 pub struct LlamaCppEngine {
-    arrivals: mpsc::Sender<Arrival>,
+    /// Both are there until it is dropped.
+    arrivals: Option<mpsc::Sender<Arrival>>,
+    thread: Option<JoinHandle<()>>,
     loaded: Loaded,
     active: Arc<AtomicUsize>,
 }
@@ -56,18 +59,28 @@ impl LlamaCppEngine {
         let (arrivals, receiver) = mpsc::channel();
         let (ready, loaded) = tokio::sync::oneshot::channel();
         // llama.cpp's context stays on the thread that made it; the thread ends when the engine is dropped.
-        let thread = std::thread::Builder::new().name("llama.cpp".to_owned());
-        thread
+        let thread = std::thread::Builder::new()
+            .name("llama.cpp".to_owned())
             .spawn(move || load::run(&model, &options, receiver, ready))
             .map_err(|error| LoadError::Failed(error.to_string()))?;
         let loaded = loaded.await.map_err(|_| LoadError::Failed("its thread panicked".to_owned()))??;
-        Ok(Self { arrivals, loaded, active: Arc::default() })
+        Ok(Self { arrivals: Some(arrivals), thread: Some(thread), loaded, active: Arc::default() })
     }
 
     /// What the model was loaded with.
     #[must_use]
     pub fn loaded(&self) -> Loaded {
         self.loaded
+    }
+}
+
+impl Drop for LlamaCppEngine {
+    fn drop(&mut self) {
+        // CUDA must not be told to free anything by a thread that the process ends under.
+        drop(self.arrivals.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -97,7 +110,7 @@ impl Engine for LlamaCppEngine {
             sequence.end();
         } else {
             // Where the thread has ended, the sequence is dropped, which tells its reader.
-            let _ = self.arrivals.send(Arrival { sequence, active });
+            let _ = self.arrivals.as_ref().map(|arrivals| arrivals.send(Arrival { sequence, active }));
         }
         generation
     }

@@ -33,10 +33,16 @@ const IDLE: usize = 1;
 /// Bytes for the cache of a machine without a GPU, unless a whole context takes more: they are written once at the
 /// start, which takes seconds for each gigabyte.
 const USUAL: u64 = 2_000_000_000;
+/// Requests at once, where nobody says how many.
+pub(crate) const USUAL_SEQUENCES: usize = 32;
+/// So few requests at once that it is better to let more share a pool.
+const FEW: usize = 4;
+
 /// How to load a model.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
-    /// Requests that run at once, at most.
+    /// Requests that run at once, at most. 0 is 32 or, where requests are to be computed alike alone and
+    /// among others, as many as have room for a whole context each, if that is more than a few.
     pub max_sequences: usize,
     /// The longest prompt plus answer, in tokens; 0 is what the model can do, as far as there is memory.
     pub context_length: usize,
@@ -51,13 +57,14 @@ pub struct LoadOptions {
     pub step_stretch: f64,
     /// Whether a CPU computes a request alike alone and among others, to the last bit, where its weights allow that.
     /// The kernels that are faster for many tokens at once are left out: prompts of models in K-quants are read slower.
+    /// Where requests share a pool it is up to rounding, for a pool has no order in which attention could add them up.
     pub batch_invariant: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
         Self {
-            max_sequences: 32,
+            max_sequences: 0,
             context_length: 0,
             kv_cache_bytes: 0,
             kv_cache_type: KvCacheType::default(),
@@ -115,7 +122,7 @@ fn failed(error: impl std::fmt::Display) -> LoadError {
     LoadError::Failed(error.to_string())
 }
 
-/// Loads the model, says so, and serves requests until there can be no more.
+/// Loads the model, says so, and serves requests until nobody can send any.
 pub(crate) fn run(
     model: &Arc<Model>,
     options: &LoadOptions,
@@ -231,7 +238,13 @@ impl Plan {
             0 => free_memory(weights, USUAL.max(context.next_multiple_of(PADDING) as u64 * per_token)),
             bytes => bytes,
         };
-        let sequences = options.max_sequences.clamp(1, MAX_SEQUENCES / (1 + IDLE));
+        let whole = usize::try_from(bytes / per_token.max(1)).unwrap_or(usize::MAX) / context.next_multiple_of(PADDING);
+        let is_exact = options.batch_invariant && gpu_memory() == 0;
+        let sequences = match options.max_sequences {
+            0 if is_exact && whole >= FEW => whole.min(USUAL_SEQUENCES),
+            0 => USUAL_SEQUENCES,
+            count => count.min(MAX_SEQUENCES / (1 + IDLE)),
+        };
         Self::within(bytes, per_token, context, options.context_length != 0, sequences)
     }
 

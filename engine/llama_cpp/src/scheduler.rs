@@ -166,7 +166,7 @@ impl<'model> Scheduler<'model> {
         }
     }
 
-    /// Takes what has arrived, and waits for it where there is nothing else to do. False once there is no more to do.
+    /// Takes what has arrived, and waits for it where there is nothing else to do. False once the engine was dropped.
     fn receive(&mut self, arrivals: &Receiver<Arrival>) -> bool {
         loop {
             let arrival = if self.running.is_empty() && self.waiting.is_empty() {
@@ -177,7 +177,7 @@ impl<'model> Scheduler<'model> {
             match arrival {
                 Ok(arrival) => self.waiting.push_back(Request::new(arrival)),
                 Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return !(self.running.is_empty() && self.waiting.is_empty()),
+                Err(TryRecvError::Disconnected) => return false,
             }
         }
     }

@@ -129,7 +129,7 @@ async fn measure(args: &Args, format: Format, path: &Path, engine: Who) -> anyho
         zyron: args.zyron.clone(),
         llama_server: None,
         sequences: if engine == Who::ZyronMistralrs { 1 } else { args.streams },
-        context_length: 1024,
+        context_length: (args.prompt + args.tokens).max(1024),
         dtype: (format == Format::Bf16).then(|| args.dtype.clone()),
     };
     let start = Instant::now();

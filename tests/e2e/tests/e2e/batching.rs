@@ -33,8 +33,8 @@ const PROMPT: Duration = Duration::from_secs(60);
 type Layout<'a> = (&'a str, &'a [&'a str]);
 /// The layouts of the cache. A token takes 23 kB, so 200 MB are a pool of 8,680 tokens, less than 32 contexts of 8,192,
 /// and 400 MB are enough for 32 of 512.
-const POOL: Layout<'_> = ("200", &[]);
-const STREAMS: Layout<'_> = ("400", &["--context-length", "512"]);
+const POOL: Layout<'_> = ("200", &["--max-sequences", "32"]);
+const STREAMS: Layout<'_> = ("400", &["--max-sequences", "32", "--context-length", "512"]);
 
 async fn start((megabytes, arguments): Layout<'_>) -> RealServer {
     let model = checkpoint();
@@ -110,7 +110,7 @@ async fn an_answer_among_many_is_the_answer_alone() {
         let alone = count(&server, WORDS[0], SURE[0], 48).await;
         let natural_alone = server.chat(question, natural.clone()).await;
         // The others come and go beside these two: they are of mixed lengths, and have something in common with them.
-        let others = (1..31).map(|at| count(&server, WORDS[at % 16], SURE[at % 4], 4 + at * 5 % 20));
+        let others = (1..31).map(|at| count(&server, WORDS[at % 8], SURE[at % 4], 2 + at * 5 % 13));
         let ((again, natural_again), _) =
             join(join(count(&server, WORDS[0], SURE[0], 48), server.chat(question, natural.clone())), join_all(others))
                 .await;
@@ -185,15 +185,15 @@ async fn clients_that_go_away_leave_nothing_behind() {
 
 #[tokio::test]
 async fn a_pool_too_small_for_all_serves_all() {
-    // 18 MB are 768 tokens, and each of the eight comes to 166.
-    let server = start(("18", &["--max-sequences", "8"])).await;
-    let alone = count(&server, WORDS[2], SURE[1], 96).await;
+    // 12 MB are 512 tokens, and each of the eight comes to 110.
+    let server = start(("12", &["--max-sequences", "8"])).await;
+    let alone = count(&server, WORDS[2], SURE[0], 60).await;
     let texts = RefCell::new([0; 8]);
     let at_first_end = RefCell::new(None);
     let answers = (0..8).map(|at| {
         let (texts, at_first_end, server) = (&texts, &at_first_end, &server);
         async move {
-            let (body, expected) = counting(WORDS[2 + at], SURE[1], 96);
+            let (body, expected) = counting(WORDS[2 + at], SURE[0], 60);
             let text = completed(server, body, || texts.borrow_mut()[at] += 1).await;
             at_first_end.borrow_mut().get_or_insert(*texts.borrow());
             assert!(expected.starts_with(&text), "{text}");
@@ -202,18 +202,18 @@ async fn a_pool_too_small_for_all_serves_all() {
     });
     let answers = join_all(answers).await;
     assert_eq!(answers[0], alone["choices"][0]["text"]);
-    // All had begun before one ended: they ran at once, and somebody had to give way.
-    let at_first_end = at_first_end.into_inner().unwrap();
-    assert!(at_first_end.iter().all(|&texts| texts > 0), "{at_first_end:?}");
-    assert!(at_first_end.iter().any(|&texts| texts < 80), "{at_first_end:?}");
+    // More had been begun than there is memory for, so somebody had to give way.
+    let begun = at_first_end.into_inner().unwrap().into_iter().filter(|&texts| texts > 0);
+    let tokens: Vec<usize> = begun.map(|texts| 50 + texts).collect();
+    assert!(tokens.iter().sum::<usize>() > 512, "{tokens:?}");
 
     // Each of two takes all there is: one after the other.
     let whole =
-        |token: u32| json!({"prompt": vec![token; 740], "max_tokens": 28, "logit_bias": {"0": -100, "2": -100}});
+        |token: u32| json!({"prompt": vec![token; 484], "max_tokens": 28, "logit_bias": {"0": -100, "2": -100}});
     let whole = [1000, 1001].map(|token| server.post("/v1/completions", whole(token)));
     for response in join_all(whole).await {
         let answer: Value = response.json().await.unwrap();
-        assert_eq!(answer["usage"]["total_tokens"], 768, "{answer}");
+        assert_eq!(answer["usage"]["total_tokens"], 512, "{answer}");
     }
     let log = server.terminate();
     assert!(!log.contains("ERROR"), "{log}");
@@ -227,7 +227,7 @@ async fn a_long_prompt_is_read_beside_running_answers() {
     let running = (0..4).map(|at| {
         let (begun, arrived, server) = (&begun, &arrived, &server);
         async move {
-            let (mut body, _) = counting(WORDS[at], SURE[1], 96);
+            let (mut body, _) = counting(WORDS[at], SURE[1], 64);
             body["logit_bias"] = json!({"0": -100, "2": -100});
             let mut pieces = 0;
             completed(server, body, || {
@@ -236,7 +236,7 @@ async fn a_long_prompt_is_read_beside_running_answers() {
                 arrived.borrow_mut().push(at);
             })
             .await;
-            assert!(pieces > 60, "{pieces}");
+            assert!(pieces > 40, "{pieces}");
         }
     });
     let long = async {
@@ -252,7 +252,6 @@ async fn a_long_prompt_is_read_beside_running_answers() {
     // Read at one go it would take three steps.
     for at in 0..4 {
         let between = arrived.borrow()[sent..first].iter().filter(|&&it| it == at).count();
-        println!("{between}");
         assert!(between >= 8, "{between} pieces of answer {at} came while the prompt was read");
     }
 }
