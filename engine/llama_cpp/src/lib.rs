@@ -108,9 +108,9 @@ impl Engine for LlamaCppEngine {
             sequence.fail(EngineError::Backend("the prompt is empty".to_owned()));
         } else if sequence.only_reads() && !sequence.wants_prompt_logits() {
             sequence.end();
-        } else {
+        } else if let Some(arrivals) = &self.arrivals {
             // Where the thread has ended, the sequence is dropped, which tells its reader.
-            let _ = self.arrivals.as_ref().map(|arrivals| arrivals.send(Arrival { sequence, active }));
+            let _ = arrivals.send(Arrival { sequence, active });
         }
         generation
     }

@@ -103,7 +103,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         if !args.no_scenarios {
             for contender in in_turn(&contenders, round).filter(|contender| !contender.is_slow()) {
                 let workload = Workload::new(&model, 200_000 + round as u64);
-                report.add_long_prompt(contender.name, long_prompt_beside(contender, workload).await?);
+                match long_prompt_beside(contender, workload).await? {
+                    Some(figures) => report.add_long_prompt(contender.name, figures),
+                    None => eprintln!("{}: the long prompt came too early or too late", contender.name),
+                }
                 let workload = Workload::new(&model, 300_000 + round as u64);
                 report.add_shared_prefix(contender.name, shared_prefix(contender, workload).await?);
             }
