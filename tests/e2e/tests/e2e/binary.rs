@@ -23,6 +23,8 @@ fn from_environment(name: &str) -> PathBuf {
 pub(crate) fn serve(arguments: &[&str]) -> Command {
     let mut command = Command::new(zyron());
     command.arg("serve").args(["--port", "0"]).args(arguments).env_remove("ZYRON_API_KEY");
+    // Several servers share the machine here: threads that spin while they wait would take the others' time.
+    command.env("OMP_WAIT_POLICY", "passive");
     command
 }
 

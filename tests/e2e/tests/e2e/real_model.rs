@@ -127,10 +127,10 @@ const APART_AT_MOST: f64 = 1.0;
 
 #[tokio::test]
 async fn both_engines_read_a_text_alike_and_begin_to_answer_alike() {
-    let prompt = "The balance sheet of a company shows what it owns and what it owes at the end of the year. The income \
-                  statement shows its revenue and its costs; the difference between the two is the profit or the loss. \
-                  Cash is not profit: a company that sells on credit may be profitable and still run out of money. The \
-                  capital of Italy is Rome, and the capital of France is";
+    let prompt = "The balance sheet of a company shows what it owns and what it owes at the end of the year. The \
+                  income statement shows its revenue and its costs; the difference between the two is the profit or \
+                  the loss. Cash is not profit: a company that sells on credit may be profitable and still run out of \
+                  money. The capital of Italy is Rome, and the capital of France is";
     let mut read = Vec::new();
     for engine in ["llama_cpp", "mistralrs"] {
         let model = checkpoint();
