@@ -185,8 +185,8 @@ async fn clients_that_go_away_leave_nothing_behind() {
 
 #[tokio::test]
 async fn a_pool_too_small_for_all_serves_all() {
-    // 12 MB are 512 tokens, and each of the eight comes to 98.
-    let server = start(("12", &["--max-sequences", "8"])).await;
+    // 6 MB are 256 tokens, and each of the eight comes to 98.
+    let server = start(("6", &["--max-sequences", "8"])).await;
     let alone = count(&server, WORDS[2], SURE[0], 48).await;
     let texts = RefCell::new([0; 8]);
     let at_first_end = RefCell::new(None);
@@ -205,15 +205,15 @@ async fn a_pool_too_small_for_all_serves_all() {
     // More had been begun than there is memory for, so somebody had to give way.
     let begun = at_first_end.into_inner().unwrap().into_iter().filter(|&texts| texts > 0);
     let tokens: Vec<usize> = begun.map(|texts| 50 + texts).collect();
-    assert!(tokens.iter().sum::<usize>() > 512, "{tokens:?}");
+    assert!(tokens.iter().sum::<usize>() > 256, "{tokens:?}");
 
     // Each of two takes all there is: one after the other.
     let whole =
-        |token: u32| json!({"prompt": vec![token; 484], "max_tokens": 28, "logit_bias": {"0": -100, "2": -100}});
+        |token: u32| json!({"prompt": vec![token; 228], "max_tokens": 28, "logit_bias": {"0": -100, "2": -100}});
     let whole = [1000, 1001].map(|token| server.post("/v1/completions", whole(token)));
     for response in join_all(whole).await {
         let answer: Value = response.json().await.unwrap();
-        assert_eq!(answer["usage"]["total_tokens"], 512, "{answer}");
+        assert_eq!(answer["usage"]["total_tokens"], 256, "{answer}");
     }
     let log = server.terminate();
     assert!(!log.contains("ERROR"), "{log}");
@@ -227,8 +227,10 @@ async fn a_long_prompt_is_read_beside_running_answers() {
     let running = (0..4).map(|at| {
         let (begun, arrived, server) = (&begun, &arrived, &server);
         async move {
-            let (mut body, _) = counting(WORDS[at], SURE[1], 64);
-            body["logit_bias"] = json!({"0": -100, "2": -100});
+            // Short, so that all four begin at once.
+            let prompt = lines(WORDS[at], 1..3);
+            let endless = json!({"0": -100, "2": -100});
+            let body = json!({"prompt": prompt, "max_tokens": 80, "temperature": 0, "logit_bias": endless});
             let mut pieces = 0;
             completed(server, body, || {
                 pieces += 1;
@@ -252,7 +254,7 @@ async fn a_long_prompt_is_read_beside_running_answers() {
     // Read at one go it would take three steps.
     for at in 0..4 {
         let between = arrived.borrow()[sent..first].iter().filter(|&&it| it == at).count();
-        assert!(between >= 8, "{between} pieces of answer {at} came while the prompt was read");
+        assert!(between > 4, "{between} pieces of answer {at} came while the prompt was read");
     }
 }
 
