@@ -15,6 +15,7 @@ use clap::Parser;
 
 /// Measures Zyron.
 #[derive(Parser)]
+#[command(args_override_self = true)]
 enum Bench {
     /// What Zyron adds to mistral.rs
     Layer(layer::Args),

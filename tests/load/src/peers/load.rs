@@ -48,8 +48,8 @@ pub(crate) struct LongPrompt {
     pub(crate) first_ms: f64,
 }
 
-/// Eight answers that run, and a prompt of 2,000 tokens among them. Nothing where the answers do not run both before and beside the prompt, on a machine much faster or slower than those
-/// that this was made for.
+/// Eight answers that run, and a prompt of 2,000 tokens among them. Nothing where the answers do not run both before and
+/// beside the prompt, on a machine much faster or slower than those that this was made for.
 pub(crate) async fn long_prompt_beside(
     contender: &Contender,
     mut workload: Workload,
