@@ -22,6 +22,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             ("CXX_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-g++"),
             ("AR_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-ar"),
             ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
+            // libclang, which reads llama.cpp's headers, does not look where Debian puts C's for another processor.
+            ("BINDGEN_EXTRA_CLANG_ARGS_aarch64_unknown_linux_gnu", "-I/usr/aarch64-linux-gnu/include"),
         ]);
     }
     run_program(&mut check)

@@ -124,7 +124,6 @@ fn driver_that_is_none(header: &str) -> String {
 }
 
 fn build(workspace: &Workspace, toolkit: &Path, architecture: u32, target: &Path) -> Result<()> {
-    let compiler = toolkit.join("bin/nvcc");
     let libraries = toolkit.join("lib");
     let mut path = toolkit.join("bin").into_os_string();
     path.push(":");
@@ -141,7 +140,7 @@ fn build(workspace: &Workspace, toolkit: &Path, architecture: u32, target: &Path
         .env("PATH", path)
         // One name for each who asks: candle's kernels, cudarc, llama.cpp's crate, CMake.
         .envs(["CUDA_PATH", "CUDA_HOME", "CUDA_LIBRARY_PATH", "CUDAToolkit_ROOT"].map(|name| (name, toolkit)))
-        .envs(["NVCC", "CUDACXX"].map(|name| (name, &compiler)))
+        .env("CUDACXX", toolkit.join("bin/nvcc"))
         .env("CUDA_COMPUTE_CAP", architecture.to_string())
         .env("CMAKE_CUDA_ARCHITECTURES", format!("{architecture}-real"))
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
