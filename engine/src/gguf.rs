@@ -23,6 +23,14 @@ pub enum GgufError {
     /// A version this reader does not know.
     #[error("it is GGUF version {0}; versions 2 and 3 are supported")]
     Version(u32),
+    /// A tensor's numbers are in a format this reader does not know.
+    #[error("tensor `{tensor}` has the number format {format}, which is not known here")]
+    Format {
+        /// The first such tensor.
+        tensor: String,
+        /// ggml's number of the format.
+        format: u32,
+    },
     /// The header says something the file cannot hold.
     #[error("it is damaged: {0}")]
     Damaged(String),
@@ -50,10 +58,26 @@ pub enum Value {
     Array(Vec<Value>),
 }
 
+/// What the header says of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its name, such as `blk.0.attn_q.weight`.
+    pub name: String,
+    /// How many dimensions it has, 1 to 4.
+    pub dimensions: usize,
+    /// How many numbers it holds.
+    pub elements: u64,
+    /// Their size in the file.
+    pub bytes: u64,
+    /// ggml's number of their format.
+    format: u32,
+}
+
 /// The header of a GGUF file.
 #[derive(Debug)]
 pub struct Gguf {
     metadata: HashMap<String, Value>,
+    tensors: Vec<TensorInfo>,
     quantization: String,
 }
 
@@ -81,8 +105,15 @@ impl Gguf {
             let kind = reader.u32()?;
             metadata.insert(key, reader.value(kind, 0)?);
         }
-        let quantization = read_tensor_table(&mut reader, tensor_count, &metadata)?;
-        Ok(Self { metadata, quantization })
+        let tensors = read_tensor_table(&mut reader, tensor_count, &metadata)?;
+        let quantization = quantization(&tensors).ok_or_else(|| damaged("it has no tensors"))?;
+        Ok(Self { metadata, tensors, quantization })
+    }
+
+    /// The table of tensors, in the file's order.
+    #[must_use]
+    pub fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
     }
 
     /// The number format that holds the most weights, such as `Q4_K`.
@@ -164,32 +195,19 @@ impl Gguf {
     }
 }
 
-/// Checks that each tensor lies within the file. Returns the number format that holds the most weights.
-fn read_tensor_table(reader: &mut Reader, count: u64, metadata: &HashMap<String, Value>) -> Result<String, GgufError> {
+/// Reads the table, and checks that each tensor lies within the file.
+fn read_tensor_table(
+    reader: &mut Reader,
+    count: u64,
+    metadata: &HashMap<String, Value>,
+) -> Result<Vec<TensorInfo>, GgufError> {
     let mut data_length = 0u64;
-    let mut elements_by_format: HashMap<u32, u64> = HashMap::new();
+    let mut tensors = Vec::new();
     for _ in 0..count {
-        let name = reader.string()?;
-        let dimensions = reader.u32()?;
-        if !(1..=4).contains(&dimensions) {
-            return Err(damaged(format!("tensor `{name}` has {dimensions} dimensions")));
-        }
-        let mut elements = 1u64;
-        for _ in 0..dimensions {
-            elements =
-                elements.checked_mul(reader.u64()?).ok_or_else(|| damaged(format!("tensor `{name}` is too large")))?;
-        }
-        let format = reader.u32()?;
-        let offset = reader.u64()?;
-        let (_, block, bytes) = format_of(format)
-            .ok_or_else(|| damaged(format!("tensor `{name}` has the unknown number format {format}")))?;
-        if !elements.is_multiple_of(block) {
-            return Err(damaged(format!("tensor `{name}` does not fill its blocks")));
-        }
-        let end = (elements / block).checked_mul(bytes).and_then(|size| size.checked_add(offset));
-        data_length = data_length.max(end.ok_or_else(|| damaged(format!("tensor `{name}` is too large")))?);
-        let total = elements_by_format.entry(format).or_default();
-        *total = total.saturating_add(elements);
+        let (tensor, offset) = read_tensor(reader)?;
+        let end = tensor.bytes.checked_add(offset);
+        data_length = data_length.max(end.ok_or_else(|| damaged(format!("tensor `{}` is too large", tensor.name)))?);
+        tensors.push(tensor);
     }
     let alignment = match metadata.get("general.alignment") {
         None => 32,
@@ -199,15 +217,47 @@ fn read_tensor_table(reader: &mut Reader, count: u64, metadata: &HashMap<String,
     let start = reader.position.checked_next_multiple_of(alignment);
     let needed = start.and_then(|start| start.checked_add(data_length));
     match needed {
-        Some(needed) if needed <= reader.length => {}
+        Some(needed) if needed <= reader.length => Ok(tensors),
         _ => {
             let needed = needed.map_or_else(|| "more".to_owned(), |needed| needed.to_string());
-            return Err(damaged(format!("its tensors need {needed} bytes and it has {}", reader.length)));
+            Err(damaged(format!("its tensors need {needed} bytes and it has {}", reader.length)))
         }
     }
-    let format = elements_by_format.into_iter().max_by_key(|&(format, elements)| (elements, format));
-    let name = format.and_then(|(format, _)| format_of(format)).map(|(name, _, _)| name);
-    name.map(str::to_owned).ok_or_else(|| damaged("it has no tensors"))
+}
+
+/// A tensor, and where it begins behind the header.
+fn read_tensor(reader: &mut Reader) -> Result<(TensorInfo, u64), GgufError> {
+    let name = reader.string()?;
+    let dimensions = reader.u32()?;
+    if !(1..=4).contains(&dimensions) {
+        return Err(damaged(format!("tensor `{name}` has {dimensions} dimensions")));
+    }
+    let too_large = || damaged(format!("tensor `{name}` is too large"));
+    let mut elements = 1u64;
+    for _ in 0..dimensions {
+        elements = elements.checked_mul(reader.u64()?).ok_or_else(too_large)?;
+    }
+    let format = reader.u32()?;
+    let offset = reader.u64()?;
+    let Some((_, block, bytes)) = format_of(format) else {
+        return Err(GgufError::Format { tensor: name, format });
+    };
+    if !elements.is_multiple_of(block) {
+        return Err(damaged(format!("tensor `{name}` does not fill its blocks")));
+    }
+    let bytes = (elements / block).checked_mul(bytes).ok_or_else(too_large)?;
+    Ok((TensorInfo { name, dimensions: dimensions as usize, elements, bytes, format }, offset))
+}
+
+/// The number format that holds the most weights. None where there are none.
+fn quantization(tensors: &[TensorInfo]) -> Option<String> {
+    let mut elements: HashMap<u32, u64> = HashMap::new();
+    for tensor in tensors {
+        let total = elements.entry(tensor.format).or_default();
+        *total = total.saturating_add(tensor.elements);
+    }
+    let (format, _) = elements.into_iter().max_by_key(|&(format, elements)| (elements, format))?;
+    format_of(format).map(|(name, _, _)| name.to_owned())
 }
 
 /// Name, elements per block and bytes per block of a ggml number format.
@@ -227,7 +277,19 @@ fn format_of(format: u32) -> Option<(&'static str, u64, u64)> {
         13 => ("Q5_K", 256, 176),
         14 => ("Q6_K", 256, 210),
         15 => ("Q8_K", 256, 292),
+        16 => ("IQ2_XXS", 256, 66),
+        17 => ("IQ2_XS", 256, 74),
+        18 => ("IQ3_XXS", 256, 98),
+        19 => ("IQ1_S", 256, 50),
+        20 => ("IQ4_NL", 32, 18),
+        21 => ("IQ3_S", 256, 110),
+        22 => ("IQ2_S", 256, 82),
+        23 => ("IQ4_XS", 256, 136),
+        29 => ("IQ1_M", 256, 56),
         30 => ("BF16", 1, 2),
+        34 => ("TQ1_0", 256, 54),
+        35 => ("TQ2_0", 256, 66),
+        39 => ("MXFP4", 32, 17),
         _ => return None,
     })
 }

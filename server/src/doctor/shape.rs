@@ -1,5 +1,5 @@
-//! How large the parts of a model are, from the headers of its files. [`Model::open`] has checked them; what is read
-//! here again is what it does not keep. No weights are read.
+//! How large the parts of a model are, from the headers of its files. [`Model::open`] has checked them, and does not
+//! keep them. No weights are read.
 
 mod gguf;
 mod safetensors;
