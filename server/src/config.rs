@@ -99,6 +99,21 @@ pub struct EngineConfig {
     pub batch_invariant: bool,
 }
 
+impl EngineConfig {
+    /// A key that was given another value than its default and has no effect but with `llama_cpp`.
+    #[must_use]
+    pub fn set_for_llama_cpp(&self) -> Option<&'static str> {
+        let keys = [
+            ("kv_cache_mb", self.kv_cache_mb != 0),
+            ("kv_cache_type", self.kv_cache_type != KvCacheType::F16),
+            ("threads", self.threads != 0),
+            ("step_stretch", self.step_stretch != 2.0),
+            ("batch_invariant", !self.batch_invariant),
+        ];
+        keys.into_iter().find_map(|(key, is_set)| is_set.then_some(key))
+    }
+}
+
 /// A backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -150,7 +165,7 @@ pub struct UpstreamConfig {
     pub max_requests: usize,
     /// The longest wait for a connection.
     pub connect_timeout_ms: u64,
-    /// The longest wait for the first byte of an answer.
+    /// The longest wait for the first byte of an answer that does not come in one piece.
     pub first_byte_timeout_ms: u64,
     /// The longest silence in an answer.
     pub idle_timeout_ms: u64,
@@ -284,9 +299,10 @@ impl Config {
         if !(self.engine.step_stretch > 1.0 && self.engine.step_stretch.is_finite()) {
             return Err(ConfigError("`engine.step_stretch` must be more than 1".to_owned()));
         }
-        if let Some(server) = self.upstream.servers.iter().find(|server| !is_server(server)) {
+        if let Some(place) = self.upstream.servers.iter().position(|server| !is_server(server)) {
+            // Not the address: it may hold a password.
             return Err(ConfigError(format!(
-                "`upstream.servers` has `{server}`; an address is `http://host:port/v1`, without a key"
+                "`upstream.servers[{place}]` is no address: that is `http://host:port/v1`, without a user or key"
             )));
         }
         if (self.engine.kind == EngineKind::Upstream) == self.upstream.servers.is_empty() {
@@ -347,6 +363,21 @@ mod tests {
         let config = Config::load(None, &[]).unwrap();
         assert!(config.server.host.is_loopback());
         assert_eq!(config.engine.kind, EngineKind::Auto);
+        assert_eq!(config.engine.set_for_llama_cpp(), None);
+    }
+
+    #[test]
+    fn what_only_llama_cpp_heeds_is_noticed() {
+        for setting in [
+            "kv_cache_mb = 1",
+            "kv_cache_type = \"q8_0\"",
+            "threads = 1",
+            "step_stretch = 3",
+            "batch_invariant = false",
+        ] {
+            let config = with_file(&format!("[engine]\n{setting}"), &[]).unwrap();
+            assert_eq!(config.engine.set_for_llama_cpp(), setting.split(' ').next());
+        }
     }
 
     #[test]
@@ -382,8 +413,8 @@ mod tests {
         let upstream =
             |servers: &str| with_file(&format!("[engine]\nkind = \"upstream\"\n[upstream]\nservers = {servers}"), &[]);
         assert!(upstream("[]").unwrap_err().contains("belong together"));
-        assert!(upstream("[\"gpu1:8000\"]").unwrap_err().contains("gpu1:8000"));
-        assert!(upstream("[\"http://:key@gpu1/v1\"]").is_err());
+        assert!(upstream("[\"http://gpu1/v1\", \"gpu1:8000\"]").unwrap_err().contains("upstream.servers[1]"));
+        assert!(!upstream("[\"http://:password@gpu1/v1\"]").unwrap_err().contains("password"));
         assert!(upstream("[\"http://gpu1:8000/v1\", \"https://gpu2/v1\"]").is_ok());
         assert!(with_file("[server", &[]).is_err());
         assert!(Config::load(Some(Path::new("/nowhere.toml")), &[]).unwrap_err().to_string().contains("nowhere"));

@@ -19,7 +19,7 @@ use zyron_engine::{Model, Weights};
 use zyron_server::config::EngineKind;
 
 use self::fit::{Format, Place, Row};
-use self::gpu::Gpus;
+use self::gpu::{Gpu, Gpus};
 use self::machine::Machine;
 use self::shape::Shape;
 use crate::cli::DoctorArgs;
@@ -87,6 +87,10 @@ impl Report {
         if is_cuda_build && gpu.devices.is_empty() {
             problems.push(format!("this build computes on an NVIDIA GPU, and none is found: {}", gpu.remark()));
         }
+        let is_unknown = |gpu: &&Gpu| is_cuda_build && gpu.total_bytes.is_none() && !gpu.shares_memory();
+        if let Some(gpu) = gpu.devices.iter().find(is_unknown) {
+            problems.push(format!("the driver does not say how much memory {} has, so what fits is unknown", gpu.name));
+        }
         let (described, rows, recommended) = match model {
             None => (None, fit::rows(&shape::SEVEN_B, &fit::usual_formats(), &place), None),
             Some((model, shape)) => {
@@ -95,6 +99,10 @@ impl Report {
                 let rows = fit::rows(&shape, &formats, &place);
                 if !engines::is_built(engine) {
                     problems.push(format!("this build lacks the engine {}, which the model needs", name(engine)));
+                }
+                if shape.kv_values == 0 || !engines::is_supported(engine, &model) {
+                    let (architecture, engine) = (&model.architecture, name(engine));
+                    problems.push(format!("the model's architecture `{architecture}` is not supported by {engine}"));
                 }
                 let best = fit::best(&rows);
                 if best.is_none() {
@@ -147,7 +155,6 @@ fn name(engine: EngineKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::gpu::Gpu;
 
     fn report(devices: &[Gpu], is_cuda_build: bool) -> Report {
         let gpu = Gpus { driver: None, devices: devices.to_vec(), failure: None };
@@ -170,6 +177,8 @@ mod tests {
         assert!(report(&[], false).problems.is_empty());
         assert!(report(&[gb10()], true).problems.is_empty());
         assert!(report(&[], true).problems[0].contains("there is no NVIDIA driver"));
+        let hidden = Gpu { compute_capability: "8.0".to_owned(), ..gb10() };
+        assert!(report(&[hidden], true).problems[0].contains("does not say how much memory"));
         let unused = report(&[gb10()], false);
         assert!(unused.problems.is_empty() && unused.to_string().contains("--features cuda"));
     }

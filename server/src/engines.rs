@@ -8,6 +8,13 @@ use zyron_server::config::{EngineConfig, EngineKind};
 
 /// Loads `model` with the backend that the configuration names, or that suits it.
 pub(crate) async fn load(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+    if config.context_length > model.context_length {
+        bail!(
+            "`engine.context_length` is {}, and the model's context has {} tokens",
+            config.context_length,
+            model.context_length
+        );
+    }
     match choose(config.kind, &model.weights) {
         EngineKind::LlamaCpp => llama_cpp(config, model).await,
         EngineKind::Auto | EngineKind::Mistralrs => mistralrs(config, model).await,
@@ -30,6 +37,15 @@ pub(crate) fn is_built(kind: EngineKind) -> bool {
         EngineKind::LlamaCpp => cfg!(feature = "llama_cpp"),
         EngineKind::Auto | EngineKind::Mistralrs => cfg!(feature = "mistralrs"),
         EngineKind::Upstream => true,
+    }
+}
+
+/// Whether a backend of this build knows the model's architecture, as far as that is known before it is loaded.
+pub(crate) fn is_supported(kind: EngineKind, model: &Model) -> bool {
+    match (kind, model) {
+        #[cfg(feature = "mistralrs")]
+        (EngineKind::Auto | EngineKind::Mistralrs, model) => zyron_engine_mistralrs::is_supported(model),
+        _ => true,
     }
 }
 
@@ -77,6 +93,9 @@ async fn mistralrs(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
     use zyron_engine_mistralrs::{Dtype, LoadOptions, MistralrsEngine};
     use zyron_server::config;
 
+    if let Some(key) = config.set_for_llama_cpp() {
+        bail!("`engine.{key}` is for the llama_cpp engine, which runs GGUF files; this model is run by mistralrs");
+    }
     let dtype = match config.dtype {
         config::Dtype::Auto => Dtype::Auto,
         config::Dtype::Bf16 => Dtype::Bf16,

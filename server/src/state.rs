@@ -139,10 +139,8 @@ impl AppState {
 /// What decides an answer besides the request: the weights, their number format, the engine and this code.
 fn fingerprint(model: &Model, engine: &str, config: &EngineConfig) -> String {
     let mut hash = Sha256::new();
-    let dtype = format!("{:?}", config.dtype);
-    let isq = config.isq.clone().unwrap_or_default();
-    let version = env!("CARGO_PKG_VERSION");
-    for part in [&model.id, &model.architecture, &model.quantization, engine, &dtype, &isq, version] {
+    let numbers = format!("{:?} {:?} {:?} {}", config.dtype, config.isq, config.kv_cache_type, config.batch_invariant);
+    for part in [&model.id, &model.architecture, &model.quantization, engine, &numbers, env!("CARGO_PKG_VERSION")] {
         hash.update(part);
         hash.update([0]);
     }

@@ -2,11 +2,11 @@
 //!
 //! llama.cpp has two layouts. In [`Layout::Streams`] each slot has room of its own for a whole context; attention then
 //! reads a sequence's own cells only, which is faster as long as the slots that compute are neighbours, and a prefix is
-//! shared by copying it. In [`Layout::Pool`] all
-//! slots draw from one pool, a prefix is shared in place, and memory can run out. This module decides and counts; what
-//! it decides is done to llama.cpp by a [`Memory`].
+//! shared by copying it. In [`Layout::Pool`] all slots draw from one pool, a prefix is shared in place, and memory can run
+//! out. This module decides and counts; what it decides is done to llama.cpp by a [`Memory`].
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Tokens that are counted, and in a pool shared, together.
@@ -43,9 +43,20 @@ pub(crate) struct Opened {
     pub(crate) reused: usize,
 }
 
+/// Who holds the beginning of a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) slot: usize,
+    /// Tokens of it that are worth sharing.
+    pub(crate) tokens: usize,
+}
+
 /// The slots.
 pub(crate) struct KvCache {
     layout: Layout,
+    /// Whether nothing is shared: the model has a sliding window, and llama.cpp may have given away in a pool what lies
+    /// outside it.
+    forgets: bool,
     slots: Vec<Slot>,
     /// Blocks that hold something.
     used: Rc<Cell<usize>>,
@@ -92,9 +103,10 @@ pub(crate) fn common_prefix(one: &[u32], other: &[u32]) -> usize {
 }
 
 impl KvCache {
-    pub(crate) fn new(layout: Layout, slots: usize) -> Self {
+    pub(crate) fn new(layout: Layout, slots: usize, has_window: bool) -> Self {
         let slots = std::iter::repeat_with(Slot::default).take(slots).collect();
-        Self { layout, slots, used: Rc::default(), clock: 0, copy_cost: 0 }
+        let forgets = has_window && matches!(layout, Layout::Pool { .. });
+        Self { layout, forgets, slots, used: Rc::default(), clock: 0, copy_cost: 0 }
     }
 
     /// Says how many tokens of a prompt are computed in the time that a copy from stream to stream takes.
@@ -120,17 +132,27 @@ impl KvCache {
         }
     }
 
-    /// The tokens of `prompt` that some slot holds, as far as they are worth sharing. Never the last: its logits are
-    /// wanted.
-    pub(crate) fn reusable(&self, prompt: &[u32]) -> usize {
-        self.longest(prompt, |_| true).map_or(0, |(_, common)| self.shareable(common))
+    /// Blocks that evicting all idle slots would free.
+    pub(crate) fn idle_blocks(&self) -> usize {
+        let busy = self.slots.iter().filter(|slot| slot.busy).flat_map(|slot| &slot.blocks);
+        self.used.get() - busy.map(Rc::as_ptr).collect::<HashSet<_>>().len()
+    }
+
+    pub(crate) fn is_busy(&self, slot: usize) -> bool {
+        self.slots[slot].busy
+    }
+
+    /// Who holds most of the beginning of `prompt`, if that is worth sharing. Never the last token: its logits are wanted.
+    pub(crate) fn source(&self, prompt: &[u32]) -> Option<Source> {
+        let (slot, common) = self.longest(prompt, |_| true)?;
+        Some(Source { slot, tokens: self.shareable(common) }).filter(|source| source.tokens > 0)
     }
 
     /// A slot for a sequence that begins with `prompt`; none while all are busy.
     pub(crate) fn open(&mut self, prompt: &[u32], reuse: bool, memory: &mut impl Memory) -> Option<Opened> {
-        let found = if reuse { self.longest(prompt, |_| true) } else { None };
+        let found = if reuse { self.source(prompt) } else { None };
         let idle = if reuse { self.longest(prompt, |slot| !slot.busy) } else { None };
-        let copied = found.map_or(0, |(_, common)| self.shareable(common));
+        let copied = found.map_or(0, |source| source.tokens);
         // An idle slot most of whose tokens are wanted is taken as it is: a conversation that goes on.
         let taken = idle.filter(|&(slot, common)| common >= copied && common * 2 >= self.len(slot));
         let slot = match taken {
@@ -139,7 +161,7 @@ impl KvCache {
                 slot
             }
             None => {
-                let source = found.map(|(slot, _)| slot).filter(|_| copied > 0);
+                let source = found.map(|source| source.slot);
                 let slot = self.unused(source)?;
                 if Some(slot) == source {
                     // The last idle slot is the one to copy from.
@@ -202,10 +224,12 @@ impl KvCache {
         self.slots[slot].busy = false;
     }
 
-    /// Empties the idle slot that was not used for longest; false where none holds anything.
-    pub(crate) fn evict(&mut self, memory: &mut impl Memory) -> bool {
+    /// Empties the idle slot that was not used for longest, `kept` last; false where none holds anything.
+    pub(crate) fn evict(&mut self, kept: Option<usize>, memory: &mut impl Memory) -> bool {
         let idle = self.slots.iter().enumerate().filter(|(_, slot)| !slot.busy && !slot.tokens.is_empty());
-        let Some((slot, _)) = idle.min_by_key(|(_, slot)| slot.last_used) else { return false };
+        let Some((slot, _)) = idle.min_by_key(|&(index, slot)| (Some(index) == kept, slot.last_used)) else {
+            return false;
+        };
         self.truncate(slot, 0, memory);
         true
     }
@@ -243,7 +267,7 @@ impl KvCache {
 
     /// The slot among those that `may` be used that holds most of the beginning of `prompt`, and how much.
     fn longest(&self, prompt: &[u32], may: impl Fn(&Slot) -> bool) -> Option<(usize, usize)> {
-        let wanted = prompt.split_last().map_or(&[][..], |(_, before)| before);
+        let wanted = prompt.split_last().filter(|_| !self.forgets).map_or(&[][..], |(_, before)| before);
         let slots = self.slots.iter().enumerate().filter(|(_, slot)| may(slot));
         let common = slots.map(|(index, slot)| (index, common_prefix(&slot.tokens, wanted)));
         common.filter(|&(_, common)| common > 0).max_by_key(|&(index, common)| (common, std::cmp::Reverse(index)))

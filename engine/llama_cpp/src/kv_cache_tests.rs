@@ -43,7 +43,7 @@ const POOL: Layout = Layout::Pool { tokens: 256 };
 const STREAMS: Layout = Layout::Streams { tokens: 64 };
 
 fn new(layout: Layout, slots: usize) -> (KvCache, Cells) {
-    (KvCache::new(layout, slots), Cells { slots: vec![Vec::new(); slots], next: 0 })
+    (KvCache::new(layout, slots, false), Cells { slots: vec![Vec::new(); slots], next: 0 })
 }
 
 impl KvCache {
@@ -126,10 +126,40 @@ fn a_pool_runs_out_and_the_oldest_makes_room() {
     assert_eq!(cache.free_blocks(), 1);
     let slot = cache.open(&[7], true, &mut cells).unwrap().slot;
     assert!(!cache.grow(slot, &numbers(20)));
-    assert!(cache.evict(&mut cells));
+    assert!(cache.evict(None, &mut cells));
     assert!(cache.grow(slot, &numbers(20)));
     let lengths: Vec<usize> = cells.slots.iter().map(Vec::len).collect();
     assert_eq!(lengths, [0, 80, 80, 0], "the first was not used for longest");
+}
+
+#[test]
+fn what_is_about_to_be_shared_is_evicted_last() {
+    let (mut cache, mut cells) = new(POOL, 3);
+    for prompt in [0..96, 1000..1064] {
+        let slot = cache.run(&prompt.collect::<Vec<u32>>(), &mut cells).unwrap().slot;
+        cache.close(slot);
+    }
+    let busy = cache.run(&numbers(40), &mut cells).unwrap();
+    assert_eq!(busy, Opened { slot: 2, reused: 32 }, "in place");
+    assert_eq!(cache.idle_blocks(), 8, "two of the ten are the busy slot's, too");
+    let source = cache.source(&(1000..1080).collect::<Vec<u32>>()).unwrap();
+    assert_eq!(source, Source { slot: 1, tokens: 64 });
+    assert!(cache.evict(Some(source.slot), &mut cells));
+    assert_eq!(cells.slots[0].len(), 0);
+    assert!(cache.evict(Some(source.slot), &mut cells));
+    assert_eq!((cells.slots[1].len(), cache.idle_blocks()), (0, 0));
+}
+
+#[test]
+fn what_a_window_may_have_forgotten_is_not_shared() {
+    let mut cells = Cells { slots: vec![Vec::new(); 2], next: 0 };
+    for (layout, reused) in [(POOL, 0), (STREAMS, 39)] {
+        let mut cache = KvCache::new(layout, 2, true);
+        cells.slots.iter_mut().for_each(Vec::clear);
+        let first = cache.run(&numbers(40), &mut cells).unwrap();
+        cache.close(first.slot);
+        assert_eq!(cache.open(&numbers(40), true, &mut cells).unwrap().reused, reused);
+    }
 }
 
 #[test]
@@ -211,7 +241,7 @@ proptest! {
                 },
                 Act::Close(which) => if let Some(at) = pick(which) { cache.close(open.remove(at).0) },
                 Act::Discard(which) => if let Some(at) = pick(which) { cache.discard(open.remove(at).0, &mut cells) },
-                Act::Evict => { cache.evict(&mut cells); }
+                Act::Evict => { cache.evict(None, &mut cells); }
                 Act::Closer => if let Some((from, to)) = cache.closer() {
                     cache.relocate(from, to, &mut cells);
                     if let Some((slot, _)) = open.iter_mut().find(|(slot, _)| *slot == from) {

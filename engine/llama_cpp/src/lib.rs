@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 
 use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
 
-pub use crate::load::{KvCacheType, LoadError, LoadOptions};
+pub use crate::load::{KvCacheType, LoadError, LoadOptions, usual_cache};
 use crate::scheduler::Arrival;
 
 /// A model loaded by llama.cpp. Dropping it ends what still runs, and returns once llama.cpp has let go of its memory.

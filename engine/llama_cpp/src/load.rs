@@ -11,9 +11,9 @@ use llama_cpp_2::{LogOptions, list_llama_ggml_backend_devices, send_logs_to_trac
 use sysinfo::System;
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tracing::dispatcher::{get_default, with_default};
 use tracing::field::{Field, Visit};
-use tracing::subscriber::with_default;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use zyron_engine::{Model, Weights};
 
@@ -26,10 +26,10 @@ use crate::scheduler::{Arrival, Scheduler};
 pub(crate) const BATCH: usize = 512;
 /// llama.cpp pads what a sequence may hold to this many cells.
 const PADDING: usize = 256;
-/// llama.cpp's own limit on sequences.
-const MAX_SEQUENCES: usize = 256;
 /// Idle slots of a pool, which keep prefixes, for each that can be busy.
 const IDLE: usize = 1;
+/// Requests at once, at most: llama.cpp's own limit is 256 sequences, busy and idle ones.
+const MOST_SEQUENCES: usize = 256 / (1 + IDLE);
 /// Bytes for the cache of a machine without a GPU, unless a whole context takes more: they are written once at the
 /// start, which takes seconds for each gigabyte.
 const USUAL: u64 = 2_000_000_000;
@@ -41,7 +41,7 @@ const FEW: usize = 4;
 /// How to load a model.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
-    /// Requests that run at once, at most. 0 is 32 or, where requests are to be computed alike alone and
+    /// Requests that run at once, at most; 128 at most. 0 is 32 or, where requests are to be computed alike alone and
     /// among others, as many as have room for a whole context each, if that is more than a few.
     pub max_sequences: usize,
     /// The longest prompt plus answer, in tokens; 0 is what the model can do, as far as there is memory.
@@ -96,6 +96,9 @@ pub enum LoadError {
         "the model's architecture `{0}` is not supported by the llama_cpp engine: it has no cache of keys and values alone"
     )]
     Architecture(String),
+    /// More requests at once than llama.cpp has sequences for.
+    #[error("`engine.max_sequences` is {0}, and llama.cpp runs {MOST_SEQUENCES} at most")]
+    Sequences(usize),
     /// Not even a short request fits.
     #[error(
         "a cache of {tokens} tokens needs {needed} MB of memory and {free} MB may be used for it; see `engine.kv_cache_mb`"
@@ -143,6 +146,7 @@ pub(crate) fn run(
             plan.slots,
             plan.loaded.sequences,
             options.step_stretch.max(1.0),
+            has_window(model, &weights),
         );
         scheduler.warm_up().map_err(failed)?;
         Ok((scheduler, plan.loaded))
@@ -170,21 +174,27 @@ fn backend() -> Result<&'static LlamaBackend, LoadError> {
 
 /// Lets llama.cpp's log say why `work` failed: its functions return nothing more than that they did.
 fn with_reason<T>(work: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
-    let errors = Errors::default();
-    let result = with_default(tracing_subscriber::registry().with(errors.clone()), work);
-    let first = errors.0.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
+    let errors = Errors { outer: get_default(Dispatch::clone), seen: Arc::default() };
+    let result = with_default(&Dispatch::new(tracing_subscriber::registry().with(errors.clone())), work);
+    let first = errors.seen.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
     match (result, first) {
         (Err(LoadError::Failed(_)), Some(reason)) => Err(LoadError::Failed(reason)),
         (result, _) => result,
     }
 }
 
-/// The errors that are logged while it listens.
-#[derive(Clone, Default)]
-struct Errors(Arc<Mutex<Vec<String>>>);
+/// The errors that are logged while it listens; all that is logged is passed on.
+#[derive(Clone)]
+struct Errors {
+    outer: Dispatch,
+    seen: Arc<Mutex<Vec<String>>>,
+}
 
 impl<S: Subscriber> Layer<S> for Errors {
     fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
+        if self.outer.enabled(event.metadata()) {
+            self.outer.event(event);
+        }
         if *event.metadata().level() == Level::ERROR {
             event.record(&mut self.clone());
         }
@@ -195,7 +205,7 @@ impl Visit for Errors {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
             let text = value.trim().trim_start_matches("error loading model: ").to_owned();
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(text);
         }
     }
 
@@ -234,16 +244,21 @@ impl Plan {
             0 => model.context_length,
             tokens => tokens.min(model.context_length),
         };
-        let bytes = match options.kv_cache_bytes {
-            0 => free_memory(weights, USUAL.max(context.next_multiple_of(PADDING) as u64 * per_token)),
-            bytes => bytes,
+        let room = context.next_multiple_of(PADDING);
+        let on_gpus = gpu_memory();
+        let bytes = match (options.kv_cache_bytes, on_gpus) {
+            (0, 0) => usual_cache(free_memory().saturating_sub(weights.size()), room as u64 * per_token, false),
+            // The weights are there already.
+            (0, free) => usual_cache(free, room as u64 * per_token, true),
+            (bytes, _) => bytes,
         };
-        let whole = usize::try_from(bytes / per_token.max(1)).unwrap_or(usize::MAX) / context.next_multiple_of(PADDING);
-        let is_exact = options.batch_invariant && gpu_memory() == 0;
+        let whole = usize::try_from(bytes / per_token.max(1)).unwrap_or(usize::MAX) / room;
+        let is_exact = options.batch_invariant && on_gpus == 0;
         let sequences = match options.max_sequences {
             0 if is_exact && whole >= FEW => whole.min(USUAL_SEQUENCES),
             0 => USUAL_SEQUENCES,
-            count => count.min(MAX_SEQUENCES / (1 + IDLE)),
+            count if count > MOST_SEQUENCES => return Err(LoadError::Sequences(count)),
+            count => count,
         };
         Self::within(bytes, per_token, context, options.context_length != 0, sequences)
     }
@@ -311,9 +326,19 @@ impl Plan {
     }
 }
 
+/// A number in the file's metadata, among those of the model's architecture.
+fn number(model: &Model, weights: &LlamaModel, key: &str) -> Option<u64> {
+    weights.meta_val_str(&format!("{}.{key}", model.architecture)).ok()?.parse().ok()
+}
+
+/// Whether some layers may attend to the nearest tokens only.
+fn has_window(model: &Model, weights: &LlamaModel) -> bool {
+    number(model, weights, "attention.sliding_window").is_some_and(|tokens| tokens > 0)
+}
+
 /// Bytes of one token's keys and values over all layers.
 fn bytes_per_token(model: &Model, weights: &LlamaModel, kind: KvCacheType) -> u64 {
-    let number = |key: &str| weights.meta_val_str(&format!("{}.{key}", model.architecture)).ok()?.parse::<u64>().ok();
+    let number = |key: &str| number(model, weights, key);
     let head = u64::try_from(weights.n_embd()).unwrap_or(0) / u64::from(weights.n_head().max(1));
     let width = number("attention.key_length").unwrap_or(head) + number("attention.value_length").unwrap_or(head);
     let values = u64::from(weights.n_layer()) * u64::from(weights.n_head_kv()) * width;
@@ -331,21 +356,22 @@ fn gpu_memory() -> u64 {
     gpus.map(|device| device.memory_free as u64).sum()
 }
 
-/// Memory for the cache: half of what is free on the GPU where there is one, else in the machine or its container, there
-/// `most` at most.
-fn free_memory(weights: &LlamaModel, most: u64) -> u64 {
-    match gpu_memory() {
-        0 => {}
-        on_gpus => return on_gpus / 2,
-    }
+/// Bytes that the cache gets where nobody says how many, of those that are `free` beside the weights: half of them, but
+/// on a CPU no more than 2 GB or what one whole context takes.
+#[must_use]
+pub fn usual_cache(free: u64, context: u64, on_gpu: bool) -> u64 {
+    if on_gpu { free / 2 } else { (free / 2).min(USUAL.max(context)) }
+}
+
+/// Memory that is free in the machine or its container. What was read of a mapped file counts as free.
+fn free_memory() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let free = system.available_memory();
+    // sysinfo panics where it could not read the total.
+    let limits = if system.total_memory() == 0 { None } else { system.cgroup_limits() };
     // Not the free memory that it gives: there, cached files count as used.
-    let within = |limits: sysinfo::CGroupLimits| free.min(limits.total_memory.saturating_sub(limits.rss));
-    let free = system.cgroup_limits().map_or(free, within);
-    // The weights are mapped: what was read of them counts as free.
-    (free.saturating_sub(weights.size()) / 2).min(most)
+    limits.map_or(free, |limits| free.min(limits.total_memory.saturating_sub(limits.rss)))
 }
 
 #[cfg(test)]

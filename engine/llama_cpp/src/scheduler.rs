@@ -1,6 +1,7 @@
 //! The loop that runs the model: who is admitted, what each step computes, and what follows from it.
 //!
-//! First come, first served. A request that was admitted stays, unless the cache's memory runs out: then the youngest
+//! First come, first served; but each third step the prompt that is first comes last, so that a short question behind a
+//! long document is soon read. A request that was admitted stays, unless the cache's memory runs out: then the youngest
 //! gives up its place, waits in front of the others, and is computed again later, from its prompt and what it has
 //! generated. Its reader notices a pause.
 
@@ -18,7 +19,7 @@ use llama_cpp_2::token::LlamaToken;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use zyron_engine::{Active, EngineError, Model, Sequence, Step, Tokenizer};
 
-use crate::kv_cache::{KvCache, Layout, Memory, common_prefix};
+use crate::kv_cache::{KvCache, Layout, Memory, Source, common_prefix};
 use crate::load::BATCH;
 use crate::pace::Pace;
 
@@ -27,7 +28,9 @@ const SCORED: usize = 32;
 /// Streams that do nothing are computed along rather than split a batch, up to so many in a row: less than another
 /// pass over the weights costs.
 const FILLED: usize = 2;
-
+/// The prompt that is first comes last in one of so many steps. (To divide each step would be fairer, and slower:
+/// llama.cpp takes a pass over the weights for each stream with another number of tokens.)
+const TURNS: usize = 3;
 /// Tokens with which it is measured how long a prompt takes.
 const WARM_UP: usize = 32;
 
@@ -46,6 +49,8 @@ struct Request {
     slot: usize,
     /// The first position of the prompt that is not scored, while scores are wanted.
     to_score: Option<usize>,
+    /// Whether it has run before: it was told then how much of its prompt was there already.
+    has_run: bool,
     _active: Active,
 }
 
@@ -68,6 +73,8 @@ pub(crate) struct Scheduler<'model> {
     slots: usize,
     pace: Pace,
     sequences: usize,
+    /// Steps since prompts have been read without a break.
+    turn: usize,
     waiting: VecDeque<Request>,
     /// In the order in which they came.
     running: Vec<Request>,
@@ -99,16 +106,18 @@ impl<'model> Scheduler<'model> {
         slots: usize,
         sequences: usize,
         stretch: f64,
+        has_window: bool,
     ) -> Self {
         Self {
             context,
             batch: LlamaBatch::new(BATCH + slots, 1),
             model,
-            kv_cache: KvCache::new(layout, slots),
+            kv_cache: KvCache::new(layout, slots, has_window),
             layout,
             slots,
             pace: Pace::new(BATCH, stretch, sequences),
             sequences,
+            turn: 0,
             waiting: VecDeque::new(),
             running: Vec::new(),
         }
@@ -201,18 +210,20 @@ impl<'model> Scheduler<'model> {
             && self.running.len() < self.sequences
             && let Some(mut request) = self.waiting.pop_front()
         {
-            let opened = if self.awaits_prefix(&request) || !self.make_room_for(&request.tokens) {
+            let opened = if self.awaits_prefix(&request) || !self.make_room_for(&request) {
                 None
             } else {
-                self.kv_cache.open(&request.tokens, request.to_score.is_none(), &mut self.context)
+                self.kv_cache.open(&request.tokens, request.reuses(), &mut self.context)
             };
             let Some(opened) = opened else {
                 self.waiting.push_front(request);
                 return;
             };
             request.slot = opened.slot;
-            request.sequence.note_cached(opened.reused.min(request.sequence.prompt().len()));
-            tokens = tokens.saturating_sub(request.tokens.len() - opened.reused);
+            if !std::mem::replace(&mut request.has_run, true) {
+                request.sequence.note_cached(opened.reused);
+            }
+            tokens -= request.piece(request.tokens.len() - opened.reused, tokens);
             self.running.push(request);
         }
     }
@@ -228,30 +239,42 @@ impl<'model> Scheduler<'model> {
 
     /// Whether one that runs is about to compute more of a request's prompt than there is now.
     fn awaits_prefix(&self, request: &Request) -> bool {
-        let Some((_, wanted)) = request.tokens.split_last().filter(|_| request.to_score.is_none()) else {
+        let Some((_, wanted)) = request.tokens.split_last().filter(|_| request.reuses()) else {
             return false;
         };
-        let there = self.kv_cache.reusable(&request.tokens);
+        let there = self.kv_cache.source(&request.tokens).map_or(0, |source| source.tokens);
         self.running.iter().any(|running| {
             let common = common_prefix(&running.tokens, wanted);
             common > self.kv_cache.len(running.slot) && self.kv_cache.shareable(common) > there
         })
     }
 
-    /// Whether the memory for a prompt, and for what is left of the running ones', is or can be made free.
-    fn make_room_for(&mut self, prompt: &[u32]) -> bool {
+    /// Whether the memory for a request, and for what is left of the running ones' prompts, is or can be made free.
+    fn make_room_for(&mut self, request: &Request) -> bool {
         let promised: usize = self.running.iter().map(|request| self.blocks_left(request)).sum();
+        let wanted =
+            |shared: usize| KvCache::blocks_for(shared, request.tokens.len() - shared + 1).saturating_add(promised);
+        // Alone it may have all there is: what it needs was checked when it was accepted.
+        let is_alone = self.running.is_empty();
+        // What an idle slot would share takes memory that is counted as idle.
+        let lent = self.source(request).filter(|source| self.kv_cache.is_busy(source.slot));
+        let most = self.kv_cache.free_blocks().saturating_add(self.kv_cache.idle_blocks());
+        if !is_alone && wanted(lent.map_or(0, |source| source.tokens)) > most {
+            return false;
+        }
         loop {
-            let shared = self.kv_cache.reusable(prompt);
-            let needed = KvCache::blocks_for(shared, prompt.len() - shared + 1);
-            if self.kv_cache.free_blocks() >= needed.saturating_add(promised) {
+            let source = self.source(request);
+            if self.kv_cache.free_blocks() >= wanted(source.map_or(0, |source| source.tokens)) {
                 return true;
             }
-            if !self.kv_cache.evict(&mut self.context) {
-                // Alone it may have all there is: what it needs was checked when it was accepted.
-                return self.running.is_empty();
+            if !self.kv_cache.evict(source.map(|source| source.slot), &mut self.context) {
+                return is_alone;
             }
         }
+    }
+
+    fn source(&self, request: &Request) -> Option<Source> {
+        if request.reuses() { self.kv_cache.source(&request.tokens) } else { None }
     }
 
     fn blocks_left(&self, request: &Request) -> usize {
@@ -261,25 +284,35 @@ impl<'model> Scheduler<'model> {
 
     /// What the next step computes: a token for each answer, and as much of the prompts as that leaves time for.
     fn plan(&mut self) -> Vec<Part> {
-        let left: Vec<usize> = self.running.iter().map(|request| self.tokens_left(request)).collect();
-        let decodes = left.iter().filter(|&&left| left == 1).count();
-        let begun: usize = left.iter().filter(|&&left| left > 1).sum();
-        let mut prompts = self.pace.chunk(decodes, left.len() - decodes + self.waiting.len());
-        self.admit(prompts.saturating_sub(begun));
+        let reading = |request: &Request| self.tokens_left(request) > 1;
+        let prompts = self.running.iter().filter(|request| reading(request)).count();
+        let first = self.running.iter().position(reading);
+        let decodes = self.running.len() - prompts;
+        // One pass over the weights computes no more than a batch.
+        let tokens = self.pace.chunk(decodes, prompts + self.waiting.len()).min(BATCH - decodes);
+        self.turn = if first.is_some() { self.turn + 1 } else { 0 };
+        let last = first.filter(|_| self.turn.is_multiple_of(TURNS));
+        let (_, left) = self.pieces(tokens, last);
+        self.admit(left);
         self.close_gaps();
+        let (mut pieces, left) = self.pieces(tokens, last);
+        if let Some(last) = last {
+            let request = &self.running[last];
+            pieces[last] = request.piece(self.tokens_left(request), left);
+        }
         let mut parts = Vec::new();
-        let mut at = 0;
-        while at < self.running.len() {
-            let tokens = self.next_tokens(at, &mut prompts);
-            if !tokens.is_empty() {
-                let tokens = match self.grow(at, tokens) {
-                    Some(tokens) => tokens,
-                    // It was the youngest, and waits now.
-                    None => break,
-                };
-                parts.push(Part { request: at, tokens, row: 0 });
+        for (at, piece) in pieces.into_iter().enumerate() {
+            // Those that came later may have given way.
+            let Some(request) = self.running.get(at) else { break };
+            let start = self.kv_cache.len(request.slot);
+            if piece == 0 {
+                continue;
             }
-            at += 1;
+            match self.grow(at, start..start + piece) {
+                Some(tokens) => parts.push(Part { request: at, tokens, row: 0 }),
+                // It was the youngest, and waits now.
+                None => break,
+            }
         }
         parts
     }
@@ -288,18 +321,19 @@ impl<'model> Scheduler<'model> {
         request.tokens.len() - self.kv_cache.len(request.slot)
     }
 
-    /// The tokens that a request computes in this step; `prompts` are those that all prompts together may.
-    fn next_tokens(&self, at: usize, prompts: &mut usize) -> Range<usize> {
-        let request = &self.running[at];
-        let start = self.kv_cache.len(request.slot);
-        let left = self.tokens_left(request);
-        if left == 1 {
-            return start..start + 1;
-        }
-        let most = if request.to_score.is_some() { SCORED } else { BATCH };
-        let tokens = left.min(*prompts).min(most);
-        *prompts -= tokens;
-        start..start + tokens
+    /// What each running request computes in this step, but for the one that comes `last`, where prompts may have `tokens`
+    /// together; and how many of these are left.
+    fn pieces(&self, mut tokens: usize, last: Option<usize>) -> (Vec<usize>, usize) {
+        let piece = |(at, request): (usize, &Request)| match self.tokens_left(request) {
+            1 => 1,
+            _ if Some(at) == last => 0,
+            left => {
+                let piece = request.piece(left, tokens);
+                tokens -= piece;
+                piece
+            }
+        };
+        (self.running.iter().enumerate().map(piece).collect(), tokens)
     }
 
     /// Makes room in the cache for a request's next tokens; who came later gives way. None where it had to itself.
@@ -309,7 +343,7 @@ impl<'model> Scheduler<'model> {
             if self.kv_cache.grow(request.slot, &request.tokens[tokens.clone()]) {
                 return Some(tokens);
             }
-            if self.kv_cache.evict(&mut self.context) {
+            if self.kv_cache.evict(None, &mut self.context) {
                 continue;
             }
             let youngest = self.running.len() - 1;
@@ -412,7 +446,7 @@ impl<'model> Scheduler<'model> {
             request.sequence.fail(EngineError::Backend(error.to_owned()));
             self.kv_cache.close(request.slot);
         }
-        while self.kv_cache.evict(&mut self.context) {}
+        while self.kv_cache.evict(None, &mut self.context) {}
         self.context.clear_kv_cache();
     }
 }
@@ -435,7 +469,17 @@ impl Request {
     fn new(Arrival { sequence, active }: Arrival) -> Self {
         let tokens = sequence.prompt().to_vec();
         let to_score = sequence.wants_prompt_logits().then_some(0);
-        Self { sequence, tokens, slot: 0, to_score, _active: active }
+        Self { sequence, tokens, slot: 0, to_score, has_run: false, _active: active }
+    }
+
+    /// Whether it may begin with what others have computed: not where all of its prompt's logits are wanted.
+    fn reuses(&self) -> bool {
+        self.to_score.is_none()
+    }
+
+    /// How many of its `left` tokens it computes in a step that has `most` for it.
+    fn piece(&self, left: usize, most: usize) -> usize {
+        left.min(most).min(if self.to_score.is_some() { SCORED } else { BATCH })
     }
 
     /// The first position whose logits are wanted.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
 
 use crate::decoder::Decoder;
-pub use crate::load::{Dtype, LoadError, LoadOptions};
+pub use crate::load::{Dtype, LoadError, LoadOptions, is_supported};
 
 /// A model loaded by mistral.rs.
 pub struct MistralrsEngine {

@@ -128,13 +128,22 @@ async fn build(model: &Model, options: &LoadOptions) -> Result<Arc<MistralRs>, L
     Ok(builder.build().await)
 }
 
+/// Whether mistral.rs has code for a model of this architecture, in a file of this kind.
+#[must_use]
+pub fn is_supported(model: &Model) -> bool {
+    match &model.weights {
+        Weights::Gguf(_) => GGUF_ARCHITECTURES.contains(&model.architecture.as_str()),
+        Weights::Safetensors(_) => NormalLoaderType::from_causal_lm_name(&model.architecture).is_ok(),
+    }
+}
+
 fn loader(model: &Model) -> Result<Box<dyn Loader>, LoadError> {
     let unsupported = || LoadError::Architecture(model.architecture.clone());
+    if !is_supported(model) {
+        return Err(unsupported());
+    }
     match &model.weights {
         Weights::Gguf(path) => {
-            if !GGUF_ARCHITECTURES.contains(&model.architecture.as_str()) {
-                return Err(unsupported());
-            }
             let folder = text(path.parent().unwrap_or(Path::new("/")))?;
             let file = text(Path::new(path.file_name().unwrap_or_default()))?;
             let config = GGUFSpecificConfig::default();

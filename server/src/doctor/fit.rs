@@ -140,7 +140,7 @@ impl Row {
         let context = kv * shape.context as f64;
         let weights = always + experts + embedding;
         let left = place.room() as f64 - weights;
-        let tokens = if left > 0.0 { (left / kv) as u64 } else { 0 };
+        let tokens = if left > 0.0 && kv > 0.0 { (left / kv) as u64 } else { 0 };
         let limit = |bytes: f64| place.bandwidth_gb_s.filter(|_| bytes > 0.0).map(|rate| rate * 1e9 / bytes);
         Self {
             format: format.name.clone(),

@@ -39,7 +39,7 @@ pub(super) struct Gpus {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Gpu {
     pub(super) name: String,
-    /// Nothing where it shares the machine's memory.
+    /// Nothing where it shares the machine's memory, or the driver does not say.
     pub(super) total_bytes: Option<u64>,
     pub(super) free_bytes: Option<u64>,
     /// Such as `9.0`.
@@ -104,6 +104,14 @@ fn read(text: &str) -> (Vec<Gpu>, Option<String>) {
     (devices, failure)
 }
 
+impl Gpu {
+    /// Whether it is known why the driver gives no size of its memory: the chip has none of its own.
+    pub(super) fn shares_memory(&self) -> bool {
+        // GB10, Thor, Orin and Xavier.
+        self.total_bytes.is_none() && ["12.1", "11.0", "8.7", "7.2"].contains(&&*self.compute_capability)
+    }
+}
+
 /// One line: name, MiB, MiB, compute capability, driver. Where the GPU shares the machine's memory, as the GB10 does,
 /// both sizes are `[N/A]`.
 fn gpu(line: &str) -> Option<Gpu> {
@@ -143,6 +151,9 @@ mod tests {
         assert_eq!((devices[0].bandwidth_gb_s, devices[1].bandwidth_gb_s), (Some(3350.0), None));
         let (devices, _) = read("NVIDIA GB10, [N/A], [N/A], 12.1, 580.95.05");
         assert_eq!((devices[0].free_bytes, devices[0].bandwidth_gb_s), (None, Some(273.0)));
+        assert!(devices[0].shares_memory());
+        let (devices, _) = read("NVIDIA A100 MIG 1g.5gb, [Insufficient Permissions], [N/A], 8.0, 580.95.05");
+        assert!(!devices[0].shares_memory());
     }
 
     #[test]

@@ -87,18 +87,23 @@ impl Report {
     fn verdict(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (Some(model), Some(best)) = (&self.model, fit::best(&self.formats)) else { return Ok(()) };
         writeln!(f)?;
+        let is_llama_cpp = model.engine == "llama_cpp";
         let verdict = match best.contexts {
             0 => format!("it fits with a context of {} tokens, not with a whole one", best.longest_context),
-            1 => "it fits, with one whole context".to_owned(),
-            contexts => format!("it fits, with {contexts} whole contexts at once"),
+            contexts if is_llama_cpp && contexts > 1 => format!("it fits, with {contexts} whole contexts at once"),
+            _ => "it fits, with a whole context".to_owned(),
         };
         line(f, "verdict", &verdict)?;
         if let Some(flags) = &self.recommended {
             line(f, "recommended", &format!("{flags} (the most exact that fits)"))?;
         }
-        if model.engine == "llama_cpp" {
-            let note = "llama_cpp takes half of the free memory for KV at most; `engine.kv_cache_mb` sets it";
-            line(f, "note", note)?;
+        #[cfg(feature = "llama_cpp")]
+        if is_llama_cpp {
+            let Place { free_bytes, is_gpu, .. } = self.place;
+            let free = free_bytes.saturating_sub(best.weights_bytes);
+            let cache = zyron_engine_llama_cpp::usual_cache(free, best.kv_bytes_of_context, is_gpu);
+            let note = format!("it gets {} for KV where `engine.kv_cache_mb` says nothing else", bytes(cache));
+            line(f, "note", &note)?;
         }
         Ok(())
     }
@@ -150,7 +155,8 @@ fn bandwidth(memory: &Memory) -> String {
 fn gpu(gpu: &Gpu) -> String {
     let memory = match (gpu.total_bytes, gpu.free_bytes) {
         (Some(total), Some(free)) => format!("{}, {} free", bytes(total), bytes(free)),
-        _ => "it shares the machine's memory".to_owned(),
+        _ if gpu.shares_memory() => "it shares the machine's memory".to_owned(),
+        _ => "memory unknown".to_owned(),
     };
     let rate = gpu.bandwidth_gb_s.map_or("bandwidth unknown".to_owned(), |rate| format!("{rate:.0} GB/s (data sheet)"));
     format!("{}; {memory}; {rate}; compute capability {}", gpu.name, gpu.compute_capability)

@@ -259,6 +259,27 @@ async fn a_long_prompt_is_read_beside_running_answers() {
 }
 
 #[tokio::test]
+async fn a_short_question_does_not_wait_for_a_long_document_before_it() {
+    let server = start(POOL).await;
+    // A scored prompt, too: of it each step computes few tokens, and others are not to wait for that.
+    for (sentences, before) in [(190, json!({})), (60, json!({"echo": true, "logprobs": 1}))] {
+        let document = "The balance sheet shows what a company owns and what it owes. ".repeat(sentences);
+        let arrived = RefCell::new(Vec::new());
+        let mut body = json!({"prompt": document, "temperature": 0, "max_tokens": 4});
+        body.as_object_mut().unwrap().extend(before.as_object().unwrap().clone());
+        let long = completed(&server, body, || arrived.borrow_mut().push("long"));
+        let short = async {
+            // The document is before it by then, and takes longer to read.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let body = json!({"prompt": "The capital of France is", "temperature": 0, "max_tokens": 1});
+            completed(&server, body, || arrived.borrow_mut().push("short")).await
+        };
+        join(long, short).await;
+        assert_eq!(arrived.borrow()[0], "short", "{before}");
+    }
+}
+
+#[tokio::test]
 async fn more_requests_than_places_take_turns() {
     let server = start(("100", &["--max-sequences", "2"])).await;
     let turns = RefCell::new([0; 5]);

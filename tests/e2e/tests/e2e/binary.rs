@@ -95,12 +95,17 @@ fn options_that_cannot_be_honoured_are_said() {
     assert!(with(&["--dtype", "bf16"]).contains("`engine.dtype` is for the mistralrs engine"));
     assert!(with(&["--engine", "mistralrs", "--isq", "q4k"]).contains("quantized already"));
     assert!(with(&["--engine", "mistralrs", "--dtype", "bf16"]).contains("bf16 on a CPU"));
+    assert!(with(&["--context-length", "8193"]).contains("context has 8192 tokens"));
+    assert!(with(&["--max-sequences", "129"]).contains("runs 128 at most"));
     assert!(with(&["--host", "0.0.0.0"]).contains("ZYRON_API_KEY"));
     assert!(with(&["--config", "/nowhere.toml"]).contains("nowhere"));
     let folder = TempDir::new().unwrap();
     let config = folder.child("zyron.toml");
     fs::write(&config, "[server]\nprot = 1\n").unwrap();
     assert!(with(&["--config", config.to_str().unwrap()]).contains("prot"));
+    fs::write(&config, "[engine]\nthreads = 1\n").unwrap();
+    let refused = with(&["--engine", "mistralrs", "--config", config.to_str().unwrap()]);
+    assert!(refused.contains("`engine.threads` is for the llama_cpp engine"), "{refused}");
 }
 
 #[test]
