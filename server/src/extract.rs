@@ -51,7 +51,7 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // serde would also read a struct from an array of its fields in order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         let message = "The request's body must be a JSON object.".to_owned();

@@ -77,7 +77,7 @@ impl App {
     /// From now on the server passes requests on to those of its configuration. `key` is what they ask for.
     ///
     /// # Errors
-    /// [`StartError::Upstream`] where the machine has no TLS to offer.
+    /// [`StartError::Upstream`] where the machine has no TLS to offer, or the key cannot be sent.
     pub fn pass_on(&self, key: Option<String>) -> Result<(), StartError> {
         let config = self.0.config();
         let servers = Servers::new(&config.upstream, &config.admission, key);

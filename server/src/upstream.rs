@@ -1,27 +1,28 @@
 //! In place of a model: other OpenAI-compatible servers, to which requests are passed on.
 //!
 //! Zyron stays the front (keys, limits, queue, playground, errors in one form); vLLM, SGLang, NVIDIA Dynamo, Triton or
-//! another Zyron do the work. Requests and answers pass as they are: what a field means is the other server's to say.
-//! A request goes to the healthy server that has the fewest, and to another if that one fails before the first byte of
-//! its answer; never after, when the client has seen a part.
+//! another Zyron do the work. Requests and answers pass as they are, within this server's limits: what a field means is
+//! the other server's to say. A request goes to the healthy server that has the fewest, and to another if that one fails
+//! before the first byte of its answer; never after, when the client has seen a part.
 
 mod answer;
+mod limits;
 mod servers;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use futures::StreamExt;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::answer::Answer;
+use self::limits::Asked;
 pub(crate) use self::servers::Servers;
-use self::servers::Visit;
+use self::servers::{Visit, reason};
 use crate::error::ApiError;
 use crate::extract;
 use crate::middleware::request_id::RequestId;
@@ -64,7 +65,12 @@ pub(crate) async fn pass_on(State(app): State<AppState>, request: Request, next:
         Passed::Refused => Err(ApiError::NotPassedOn),
         Passed::Question | Passed::Own => forward(&app, servers, call, None).await,
         Passed::Work => {
-            call.body = Some(extract::json_bytes(request, &app).await?.into());
+            let limits = &app.config().limits;
+            let body = extract::json_bytes(request, &app).await?;
+            let asked = Asked::read(&body)?;
+            asked.check(limits)?;
+            call.is_whole = !asked.is_streamed();
+            call.body = Some(asked.bounded(body, limits)?.into());
             let permit = servers.admission.admit().await?;
             forward(&app, servers, call, Some(Box::new(permit))).await
         }
@@ -78,6 +84,8 @@ struct Call {
     path: String,
     id: Option<HeaderValue>,
     body: Option<Bytes>,
+    /// Whether the answer comes in one piece, its first byte with its last.
+    is_whole: bool,
 }
 
 impl Call {
@@ -88,6 +96,7 @@ impl Call {
             path: path.strip_prefix("/v1").unwrap_or(path).to_owned(),
             id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
             body: None,
+            is_whole: false,
         }
     }
 }
@@ -95,22 +104,32 @@ impl Call {
 /// Held until an answer has been passed on.
 type Held = Option<Box<dyn Send + Sync>>;
 
-async fn forward(app: &AppState, servers: &Arc<Servers>, call: Call, held: Held) -> Result<Response, ApiError> {
+/// When the work on a request began, and when it must have ended.
+#[derive(Clone, Copy)]
+struct Times {
+    start: Instant,
+    deadline: Instant,
+}
+
+async fn forward(app: &AppState, servers: &Servers, call: Call, held: Held) -> Result<Response, ApiError> {
     let start = Instant::now();
+    let times = Times { start, deadline: start + Duration::from_millis(app.config().limits.request_timeout_ms) };
     let mut tried = Vec::new();
     let mut refused = None;
     while let Some(visit) = servers.least_loaded(&tried) {
         tried.push(visit.server);
-        match attempt(app, servers, visit, &call).await {
-            Outcome::Answered(answer) => return Ok(answer.into_response(app, held, start)),
+        match attempt(app, servers, &visit, &call, times).await? {
+            Outcome::Answered(answer) => return Ok(answer.into_response(app, visit, held, times)),
             // Another may have room.
-            Outcome::Busy(answer) => refused = Some(answer),
+            Outcome::Busy(answer) => refused = Some((answer, visit)),
             Outcome::Failed => {}
-            Outcome::TooLate => return Err(ApiError::Timeout),
         }
     }
+    if tried.is_empty() {
+        tracing::warn!("no server is there to pass it on to");
+    }
     match refused {
-        Some(answer) => Ok(answer.into_response(app, held, start)),
+        Some((answer, visit)) => Ok(answer.into_response(app, visit, held, times)),
         None => Err(ApiError::UpstreamFailed),
     }
 }
@@ -122,55 +141,60 @@ enum Outcome {
     Busy(Answer),
     /// It cannot be reached, or says that it has failed.
     Failed,
-    /// It is silent: asking another would be the same work again.
-    TooLate,
 }
 
-async fn attempt(app: &AppState, servers: &Arc<Servers>, visit: Visit, call: &Call) -> Outcome {
-    let timeout = Duration::from_millis(app.config().upstream.first_byte_timeout_ms);
-    let name = visit.name().to_owned();
-    let first = async {
-        let response = servers.request(&visit, call).send().await?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let mut body = response.bytes_stream().boxed();
-        let first = body.next().await.transpose()?;
-        Ok::<_, reqwest::Error>(Answer::new(visit, status, &headers, first, body))
+/// # Errors
+/// Where no other server is to be tried.
+async fn attempt(
+    app: &AppState,
+    servers: &Servers,
+    visit: &Visit,
+    call: &Call,
+    times: Times,
+) -> Result<Outcome, ApiError> {
+    let first_byte_timeout = Duration::from_millis(app.config().upstream.first_byte_timeout_ms);
+    let latest = if call.is_whole { times.deadline } else { times.deadline.min(Instant::now() + first_byte_timeout) };
+    let begun = tokio::select! {
+        begun = tokio::time::timeout_at(latest, Answer::begin(servers.request(visit, call))) => begun,
+        () = app.abort().cancelled() => return Err(ApiError::Draining),
     };
-    match tokio::time::timeout(timeout, first).await {
-        Err(_) => {
-            tracing::error!(upstream = name, "no answer in time");
-            Outcome::TooLate
-        }
+    let upstream = visit.name();
+    let answer = match begun {
+        Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
-            // Without its address, which may hold what is nobody's business.
-            let error = error.without_url();
-            tracing::error!(upstream = name, %error, "could not be asked");
-            servers.note_failure(&name);
-            Outcome::Failed
+            let is_connect = error.is_connect();
+            let reason = reason(error);
+            tracing::error!(upstream, reason, "could not be asked");
+            if is_connect {
+                visit.unreachable(reason);
+            } else {
+                visit.suspect();
+            }
+            return Ok(Outcome::Failed);
         }
-        Ok(Ok(answer)) => match answer.status() {
-            StatusCode::TOO_MANY_REQUESTS => Outcome::Busy(answer),
-            status if status.is_server_error() => {
-                tracing::error!(upstream = name, %status, "failed");
-                Outcome::Failed
-            }
-            // It is our key that is wrong, not the client's.
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                tracing::error!(upstream = name, %status, "does not accept this server's key");
-                Outcome::Failed
-            }
-            _ => Outcome::Answered(answer),
-        },
+        // Asking another would be the same work again.
+        Err(_) => {
+            tracing::error!(upstream, "no answer in time");
+            visit.suspect();
+            return Err(ApiError::Timeout);
+        }
+    };
+    match answer.status() {
+        StatusCode::TOO_MANY_REQUESTS => return Ok(Outcome::Busy(answer)),
+        status if status.is_server_error() => tracing::error!(upstream, %status, "failed"),
+        // It is our key that is wrong, not the client's.
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            tracing::error!(upstream, %status, "does not accept this server's key");
+        }
+        _ => return Ok(Outcome::Answered(answer)),
     }
+    visit.suspect();
+    Ok(Outcome::Failed)
 }
 
 impl Servers {
     fn request(&self, visit: &Visit, call: &Call) -> reqwest::RequestBuilder {
         let mut request = self.client.request(call.method.clone(), format!("{}{}", visit.base(), call.path));
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key);
-        }
         if let Some(id) = call.id.as_ref().and_then(as_uuid) {
             request = request.header("x-request-id", id);
         }

@@ -27,7 +27,7 @@ use crate::config::LimitsConfig;
 use crate::error::ApiError;
 use crate::state::Serving;
 
-pub(crate) use self::completion::{CompletionJob, completion};
+pub(crate) use self::completion::{CompletionJob, DEFAULT_TOKENS, completion};
 pub(crate) use self::response::{ResponseJob, remember, response};
 pub(crate) use self::tokenize::{detokenize, tokenize};
 
@@ -178,12 +178,19 @@ fn for_choice(sampling: &Sampling, choice: usize) -> Sampling {
     Sampling { seed: sampling.seed.wrapping_add(choice as u64), ..sampling.clone() }
 }
 
-fn choices(param: &'static str, given: Option<u64>, limits: &LimitsConfig) -> Result<usize, ApiError> {
+pub(crate) fn choices(param: &'static str, given: Option<u64>, limits: &LimitsConfig) -> Result<usize, ApiError> {
     let max = limits.max_choices;
     match usize::try_from(given.unwrap_or(1)) {
         Ok(count) if (1..=max).contains(&count) => Ok(count),
         _ => Err(ApiError::invalid(param, format!("`{param}` is from 1 to {max} here."))),
     }
+}
+
+pub(crate) fn at_most(param: &str, count: usize, max: usize) -> Result<(), ApiError> {
+    if count > max {
+        return Err(ApiError::invalid(param, format!("`{param}` holds more than the {max} allowed here.")));
+    }
+    Ok(())
 }
 
 fn logprobs(wanted: Option<bool>, top: Option<u64>) -> Result<Option<usize>, ApiError> {
@@ -362,6 +369,10 @@ async fn off_thread<T: Send + 'static>(
     }
 }
 
+pub(crate) fn too_many_tokens(param: &str, tokens: usize, limit: usize) -> ApiError {
+    ApiError::invalid(param, format!("`{param}` is {tokens}; this server's limit is {limit}."))
+}
+
 /// How many tokens may be generated after the prompt. Nothing is cut in silence: what does not fit is an error.
 fn max_tokens(
     serving: &Serving,
@@ -385,10 +396,7 @@ fn max_tokens(
         Some((param, tokens)) => {
             let tokens = usize::try_from(tokens).unwrap_or(usize::MAX);
             if tokens > limit && tokens <= left {
-                return Err(ApiError::invalid(
-                    param,
-                    format!("`{param}` is {tokens}; this server's limit is {limit}."),
-                ));
+                return Err(too_many_tokens(param, tokens, limit));
             }
             tokens
         }

@@ -20,7 +20,8 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     let duration_ms = start.elapsed().as_millis() as u64;
     span.in_scope(|| {
-        if status >= 500 {
+        // 503 is no fault: a model that loads, and a server that ends, say so to whoever asks.
+        if status >= 500 && status != 503 {
             tracing::error!(%method, route, status, duration_ms, "answered");
         } else {
             tracing::info!(%method, route, status, duration_ms, "answered");

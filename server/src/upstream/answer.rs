@@ -1,21 +1,23 @@
 //! Another server's answer, passed on byte by byte, and ended properly where it breaks off.
+//!
+//! A task of its own reads it: a client that does not take it meets the deadline like any other.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::io;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::Response;
-use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
-use tokio::time::Sleep;
-use tokio_util::sync::WaitForCancellationFutureOwned;
-use tracing::Span;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use zyron_openapi::sse;
 
-use super::Held;
-use super::servers::Visit;
+use super::servers::{Visit, reason};
+use super::{Held, Times};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -27,10 +29,11 @@ const PASSED: [HeaderName; 5] = [
     HeaderName::from_static("retry-after-ms"),
     HeaderName::from_static("x-accel-buffering"),
 ];
+/// Parts that wait for the client; then the other server waits.
+const MAX_READY: usize = 32;
 
 /// An answer of which the first bytes are here.
 pub(super) struct Answer {
-    visit: Visit,
     status: StatusCode,
     headers: HeaderMap,
     first: Option<Bytes>,
@@ -38,47 +41,39 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(
-        visit: Visit,
-        status: StatusCode,
-        headers: &HeaderMap,
-        first: Option<Bytes>,
-        rest: BoxStream<'static, reqwest::Result<Bytes>>,
-    ) -> Self {
-        let passed = PASSED.into_iter().filter_map(|name| Some((name.clone(), headers.get(&name)?.clone())));
-        Self { visit, status, headers: passed.collect(), first, rest }
+    /// Waits for its first bytes: the head of an answer is none.
+    pub(super) async fn begin(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
+        let status = response.status();
+        let passed = |name: HeaderName| Some((name.clone(), response.headers().get(&name)?.clone()));
+        let headers = PASSED.into_iter().filter_map(passed).collect();
+        let mut rest = response.bytes_stream().boxed();
+        let first = rest.next().await.transpose()?;
+        Ok(Self { status, headers, first, rest })
     }
 
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Passes it on. `held` is let go of, and the other server told to stop, when the client has it all or leaves.
-    pub(super) fn into_response(self, app: &AppState, held: Held, start: Instant) -> Response {
+    /// Passes it on. `held` is let go of, and the other server told to stop, when the answer has ended, the client
+    /// leaves or the time is over.
+    pub(super) fn into_response(self, app: &AppState, visit: Visit, held: Held, times: Times) -> Response {
         let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_events = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));
-        let idle = Duration::from_millis(app.config().upstream.idle_timeout_ms);
-        let body = Passing {
-            parts: futures::stream::iter(self.first.map(Ok)).chain(self.rest).boxed(),
-            is_events,
+        let passing = Passing {
+            is_events: content_type.is_some_and(|kind| kind.starts_with("text/event-stream")),
+            parts: stream::iter(self.first.map(Ok)).chain(self.rest).boxed(),
+            bytes: 0,
             tail: Vec::new(),
             begun: Vec::new(),
-            idle,
-            silence: Box::pin(tokio::time::sleep(idle)),
-            abort: Box::pin(app.abort().clone().cancelled_owned()),
-            is_over: false,
-            record: Record {
-                span: Span::current(),
-                upstream: self.visit.name().to_owned(),
-                first_byte_ms: millis(start),
-                start,
-                bytes: 0,
-                outcome: "cancelled",
-            },
-            _visit: self.visit,
+            idle: Duration::from_millis(app.config().upstream.idle_timeout_ms),
+            visit,
             _held: held,
         };
-        let mut response = Response::new(Body::from_stream(body));
+        let (sender, mut parts) = mpsc::channel(MAX_READY);
+        tokio::spawn(passing.run(sender, app.abort().clone(), times).in_current_span());
+        let parts = stream::poll_fn(move |context| parts.poll_recv(context));
+        let mut response = Response::new(Body::from_stream(parts));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
@@ -89,39 +84,109 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Where the client reads. An error ends what it reads without its end.
+type Sender = mpsc::Sender<io::Result<Bytes>>;
+
+/// How an answer ended.
+enum End {
+    Whole,
+    Broken(ApiError),
+    /// The client has left.
+    Left,
+}
+
 /// A body on its way from the other server to the client.
 struct Passing {
-    parts: BoxStream<'static, reqwest::Result<Bytes>>,
     /// Whether it is a stream of server-sent events, which has an end of its own.
     is_events: bool,
+    parts: BoxStream<'static, reqwest::Result<Bytes>>,
+    /// How many have passed.
+    bytes: u64,
     /// The last bytes that passed.
     tail: Vec<u8>,
     /// The beginning of an event: half of one is not passed on, for what follows it may be an error.
     begun: Vec<u8>,
     /// The longest silence.
     idle: Duration,
-    silence: Pin<Box<Sleep>>,
-    abort: Pin<Box<WaitForCancellationFutureOwned>>,
-    is_over: bool,
-    record: Record,
-    _visit: Visit,
+    visit: Visit,
     _held: Held,
 }
 
 impl Passing {
+    async fn run(mut self, sender: Sender, abort: CancellationToken, times: Times) {
+        let first_byte_ms = millis(times.start);
+        // Room for the last word, also where the client does not read. None where it has left.
+        let last = sender.clone().reserve_owned().await.ok();
+        let end = tokio::select! {
+            // What is whole is whole, also where the client leaves at once.
+            biased;
+            end = self.pass_parts(&sender) => end,
+            () = sender.closed() => End::Left,
+            () = abort.cancelled() => End::Broken(ApiError::Draining),
+            () = tokio::time::sleep_until(times.deadline) => End::Broken(ApiError::Timeout),
+        };
+        let (outcome, word) = match end {
+            End::Whole => ("completed", (!self.begun.is_empty()).then(|| Ok(std::mem::take(&mut self.begun).into()))),
+            End::Broken(error) => ("failed", Some(self.last_word(&error))),
+            End::Left => ("cancelled", None),
+        };
+        tracing::info!(
+            outcome,
+            upstream = self.visit.name(),
+            bytes = self.bytes,
+            first_byte_ms,
+            total_ms = millis(times.start),
+            "passed on"
+        );
+        // Its place is free before the client knows of the end, and may come with its next request.
+        drop(self);
+        if let (Some(last), Some(word)) = (last, word) {
+            last.send(word);
+        }
+    }
+
+    /// Passes parts on until there are no more.
+    async fn pass_parts(&mut self, sender: &Sender) -> End {
+        loop {
+            let part = match tokio::time::timeout(self.idle, self.parts.next()).await {
+                Ok(Some(Ok(part))) if self.is_events => self.whole_events(&part),
+                Ok(Some(Ok(part))) => part,
+                Ok(Some(Err(error))) => return self.broken(ApiError::UpstreamFailed, &reason(error)),
+                Ok(None) if self.is_events && !self.is_done() => {
+                    return self.broken(ApiError::UpstreamFailed, "the stream ended without its end");
+                }
+                Ok(None) => return End::Whole,
+                Err(_) => return self.broken(ApiError::Timeout, "it fell silent"),
+            };
+            if part.is_empty() {
+                continue;
+            }
+            self.note(&part);
+            if sender.send(Ok(part)).await.is_err() {
+                return End::Left;
+            }
+        }
+    }
+
+    fn broken(&self, error: ApiError, reason: &str) -> End {
+        tracing::error!(upstream = self.visit.name(), reason, "an answer broke off");
+        self.visit.suspect();
+        End::Broken(error)
+    }
+
     fn note(&mut self, part: &[u8]) {
         const KEPT: usize = 32;
-        self.record.bytes += part.len() as u64;
+        self.bytes += part.len() as u64;
         self.tail.extend_from_slice(&part[part.len().saturating_sub(KEPT)..]);
         let extra = self.tail.len().saturating_sub(KEPT);
         self.tail.drain(..extra);
     }
 
     /// What of the events can be passed on with this part: up to the end of the last whole one.
-    fn whole_events(&mut self, part: Bytes) -> Bytes {
+    fn whole_events(&mut self, part: &[u8]) -> Bytes {
         // An event as long as this is none.
         const LONGEST: usize = 1 << 20;
-        self.begun.extend_from_slice(&part);
+        self.begun.extend_from_slice(part);
         let end = |blank: &[u8]| {
             let at = self.begun.windows(blank.len()).rposition(|window| window == blank);
             at.map_or(0, |at| at + blank.len())
@@ -133,91 +198,17 @@ impl Passing {
 
     /// Whether the events have said that they are over.
     fn is_done(&self) -> bool {
-        String::from_utf8_lossy(&self.tail).trim_end().ends_with(sse::DONE)
-    }
-
-    /// The end of the other server's bytes, in good order or not.
-    fn end(&mut self, error: Option<reqwest::Error>) -> Option<std::io::Result<Bytes>> {
-        let rest = Bytes::from(std::mem::take(&mut self.begun));
-        self.tail.extend_from_slice(&rest);
-        if let Some(error) = error {
-            let error = error.without_url();
-            self.record.span.in_scope(|| tracing::error!(%error, "an answer of another server broke off"));
-        } else if self.is_events && !self.is_done() {
-            self.record.span.in_scope(|| tracing::error!("another server's stream ended without its end"));
-        } else {
-            self.is_over = true;
-            self.record.outcome = "completed";
-            return (!rest.is_empty()).then_some(Ok(rest));
-        }
-        self.break_off(&ApiError::UpstreamFailed)
+        let end = [&self.tail[..], &self.begun].concat();
+        String::from_utf8_lossy(&end).trim_end().ends_with(sse::DONE)
     }
 
     /// The last that a client reads where the answer breaks off. What is no stream of events cannot say it, and ends
     /// without its end.
-    fn break_off(&mut self, error: &ApiError) -> Option<std::io::Result<Bytes>> {
-        self.is_over = true;
-        self.record.outcome = "failed";
+    fn last_word(&self, error: &ApiError) -> io::Result<Bytes> {
         if self.is_events {
             let json = serde_json::to_string(&error.body()).unwrap_or_default();
-            return Some(Ok(format!("data: {json}\n\n").into()));
+            return Ok(format!("data: {json}\n\n").into());
         }
-        Some(Err(std::io::Error::other(error.to_string())))
-    }
-}
-
-impl Stream for Passing {
-    type Item = std::io::Result<Bytes>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if this.is_over {
-            return Poll::Ready(None);
-        }
-        if this.abort.as_mut().poll(context).is_ready() {
-            return Poll::Ready(this.break_off(&ApiError::Draining));
-        }
-        loop {
-            let part = match this.parts.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(part))) if this.is_events => this.whole_events(part),
-                Poll::Ready(Some(Ok(part))) => part,
-                Poll::Ready(end) => return Poll::Ready(this.end(end.and_then(Result::err))),
-                Poll::Pending => break,
-            };
-            this.silence.as_mut().reset(tokio::time::Instant::now() + this.idle);
-            if !part.is_empty() {
-                this.note(&part);
-                return Poll::Ready(Some(Ok(part)));
-            }
-        }
-        match this.silence.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(this.break_off(&ApiError::Timeout)),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-/// What the log says of it, once it is over.
-struct Record {
-    span: Span,
-    upstream: String,
-    first_byte_ms: u64,
-    start: Instant,
-    bytes: u64,
-    outcome: &'static str,
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        self.span.in_scope(|| {
-            tracing::info!(
-                outcome = self.outcome,
-                upstream = self.upstream,
-                bytes = self.bytes,
-                first_byte_ms = self.first_byte_ms,
-                total_ms = millis(self.start),
-                "passed on"
-            );
-        });
+        Err(io::Error::other(error.to_string()))
     }
 }

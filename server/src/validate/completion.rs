@@ -7,13 +7,15 @@ use zyron_openapi::{CompletionRequest, Prompt};
 
 use super::constraint::{Goal, form_fields_of};
 use super::sampling::SamplingFields;
-use super::{Job, Streaming, choices, encode_error, for_choice, max_tokens, off_thread, stop, streaming, top_logprobs};
+use super::{
+    Job, Streaming, at_most, choices, encode_error, for_choice, max_tokens, off_thread, stop, streaming, top_logprobs,
+};
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
 use crate::state::Serving;
 
 /// OpenAI's default.
-const DEFAULT_TOKENS: u64 = 16;
+pub(crate) const DEFAULT_TOKENS: u64 = 16;
 /// OpenAI's limit.
 const MAX_LOGPROBS: u64 = 5;
 
@@ -117,10 +119,7 @@ fn prompts(prompt: Prompt, limits: &LimitsConfig) -> Result<Vec<Given>, ApiError
         Prompt::Texts(texts) => texts.into_iter().map(Given::Text).collect(),
         Prompt::TokenLists(lists) => lists.into_iter().map(Given::Tokens).collect(),
     };
-    if given.len() > limits.max_prompts {
-        let message = format!("`prompt` holds more than the {} prompts allowed here.", limits.max_prompts);
-        return Err(ApiError::invalid("prompt", message));
-    }
+    at_most("prompt", given.len(), limits.max_prompts)?;
     Ok(given)
 }
 

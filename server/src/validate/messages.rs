@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use zyron_engine::Tokenizer;
 use zyron_openapi::{ChatCompletionMessageParam, ContentPart, MessageContent, MessageToolCall, Role};
 
+use super::at_most;
 use crate::error::ApiError;
 
 /// Checks the messages and marks in their text what spells a control token.
@@ -15,9 +16,7 @@ pub(super) fn read(
     if messages.is_empty() {
         return Err(ApiError::invalid("messages", "`messages` must hold at least one message."));
     }
-    if messages.len() > max {
-        return Err(ApiError::invalid("messages", format!("`messages` holds more than the {max} allowed here.")));
-    }
+    at_most("messages", messages.len(), max)?;
     let read = |(index, message)| read_one(index, message).map(|message| protect(message, tokenizer));
     messages.into_iter().enumerate().map(read).collect()
 }

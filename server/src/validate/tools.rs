@@ -8,7 +8,7 @@ use zyron_engine::{Tokenizer, ToolChoice};
 use zyron_openapi::tools::{FunctionName, FunctionObject};
 use zyron_openapi::{self as wire, ChatCompletionTool};
 
-use super::messages;
+use super::{at_most, messages};
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
 
@@ -115,10 +115,7 @@ pub(super) fn offer(
     limits: &LimitsConfig,
     tokenizer: &Tokenizer,
 ) -> Result<Option<Tools>, ApiError> {
-    if functions.len() > limits.max_tools {
-        let message = format!("`tools` holds more than the {} allowed here.", limits.max_tools);
-        return Err(ApiError::invalid("tools", message));
-    }
+    at_most("tools", functions.len(), limits.max_tools)?;
     let mut names = BTreeSet::new();
     for (index, function) in functions.iter().enumerate() {
         let path = format!("tools[{index}]{inside}.name");

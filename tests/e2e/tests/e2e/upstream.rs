@@ -7,39 +7,88 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use zyron_e2e::{FrontServer, chat, chat_chunks, chat_texts, completion, error, setup};
+use zyron_engine::scripted::Act;
 use zyron_openapi::sse::StreamError;
 
 const KEY: &str = "a-key-of-the-upstream";
 
-/// A server that says that it is there, and to every request the same bytes before it hangs up.
+const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+/// An event, as a part of such an answer.
+const EVENT: &str = "a\r\ndata: {}\n\n\r\n";
+
+/// A server that says that it is there, and to every request the same bytes.
 struct Broken {
     base: String,
-    asked: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    asked: AtomicUsize,
+    probed: AtomicUsize,
+}
+
+/// What follows the bytes.
+#[derive(Clone, Copy)]
+enum Then {
+    HangUp,
+    Silence,
+    Events,
 }
 
 impl Broken {
     async fn start(answer: &'static str) -> Self {
+        Self::start_with(answer, Then::HangUp).await
+    }
+
+    async fn start_with(answer: &'static str, then: Then) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
         tokio::spawn(async move {
             loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                if head(&mut stream).await.starts_with("GET /v1/models") {
-                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
-                } else {
-                    count.fetch_add(1, Ordering::SeqCst);
-                    let _ = stream.write_all(answer.as_bytes()).await;
-                }
-                let _ = stream.shutdown().await;
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(Arc::clone(&counted).serve(stream, answer, then));
             }
         });
-        Self { base, asked }
+        Self { base, counts }
     }
 
     fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.counts.asked.load(Ordering::SeqCst)
+    }
+
+    fn probed(&self) -> usize {
+        self.counts.probed.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it has been probed so many times more.
+    async fn until_probed(&self, times: usize) {
+        let goal = self.probed() + times;
+        while self.probed() < goal {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Counts {
+    async fn serve(self: Arc<Self>, mut stream: TcpStream, answer: &'static str, then: Then) {
+        if head(&mut stream).await.starts_with("GET /v1/models") {
+            self.probed.fetch_add(1, Ordering::SeqCst);
+            let there = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+            let _ = stream.write_all(there).await;
+        } else {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let events = EVENT.repeat(1000);
+            match then {
+                Then::HangUp => {}
+                Then::Silence => while stream.read(&mut [0]).await.is_ok_and(|length| length > 0) {},
+                Then::Events => while stream.write_all(events.as_bytes()).await.is_ok() {},
+            }
+        }
+        let _ = stream.shutdown().await;
     }
 }
 
@@ -112,7 +161,7 @@ async fn another_answers_until_the_first_byte() {
         "",
         "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
         // The head of an answer is not an answer.
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+        EVENTS,
     ] {
         let broken = Broken::start(answer).await;
         let front = FrontServer::start(&[&broken.base, &model.base], None, &[]).await;
@@ -183,9 +232,7 @@ async fn all_busy_is_busy() {
 
 #[tokio::test]
 async fn silence_is_ended() {
-    let model = setup()
-        .plays(|_, _| vec![zyron_engine::scripted::Act::Say("abc".into()), zyron_engine::scripted::Act::Stall])
-        .await;
+    let model = setup().plays(|_, _| vec![Act::Say("abc".into()), Act::Stall]).await;
     let front = FrontServer::start(&[&model.base], None, &[("upstream.idle_timeout_ms", "50".into())]).await;
     let chunks = chat_chunks(front.chat(&chat("a", json!({"stream": true}))).await).await;
     assert!(
@@ -193,7 +240,124 @@ async fn silence_is_ended() {
     );
     let silent = setup().obeys().await;
     let front = FrontServer::start(&[&silent.base], None, &[("upstream.first_byte_timeout_ms", "50".into())]).await;
+    let stall = chat("stall", json!({"stream": true}));
+    assert_eq!(error(front.chat(&stall).await, 504).await["code"], "timeout");
+}
+
+#[tokio::test]
+async fn an_answer_in_one_piece_may_take_longer_than_a_first_byte() {
+    let model = setup().parallelism(2).plays(|_, _| vec![Act::Stall, Act::Say("abc".into())]).await;
+    let front = FrontServer::start(&[&model.base], None, &[("upstream.first_byte_timeout_ms", "50".into())]).await;
+    let (whole, streamed) = (chat("a", json!({})), chat("a", json!({"stream": true})));
+    let late = async {
+        model.until_active(1).await;
+        assert_eq!(error(front.chat(&streamed).await, 504).await["code"], "timeout");
+        model.engine.resume();
+    };
+    let (answer, ()) = tokio::join!(front.chat(&whole), late);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["choices"][0]["message"]["content"], "abc");
+}
+
+#[tokio::test]
+async fn the_deadline_holds_before_the_first_byte() {
+    let model = setup().obeys().await;
+    let front = FrontServer::start(&[&model.base], None, &[("limits.request_timeout_ms", "50".into())]).await;
     assert_eq!(error(front.chat(&chat("stall", json!({}))).await, 504).await["code"], "timeout");
+    model.until_active(0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_loses_its_place_at_the_deadline() {
+    let endless = Broken::start_with(EVENTS, Then::Events).await;
+    let overrides = [("limits.request_timeout_ms", "200".to_owned()), ("upstream.max_requests", "1".to_owned())];
+    let front = FrontServer::start(&[&endless.base], None, &overrides).await;
+    let mut deaf = TcpStream::connect(front.base.trim_start_matches("http://")).await.unwrap();
+    let body = chat("a", json!({"stream": true})).to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    deaf.write_all((head + &body).as_bytes()).await.unwrap();
+    while endless.asked() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(front.chat(&chat("a", json!({}))).await.status(), 200, "there is one place");
+    let mut heard = String::new();
+    deaf.read_to_string(&mut heard).await.unwrap();
+    assert!(heard[heard.len() - 1000..].contains(r#""code":"timeout""#), "the last word comes, however late");
+}
+
+#[tokio::test]
+async fn what_is_well_and_busy_is_not_probed() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {}\n\n";
+    let (one, other) =
+        (Broken::start_with(answer, Then::Silence).await, Broken::start_with(answer, Then::Silence).await);
+    let front = FrontServer::start(&[&one.base, &other.base], None, &[]).await;
+    let mut running = front.chat(&chat("a", json!({"stream": true}))).await;
+    assert!(running.chunk().await.unwrap().is_some());
+    let (busy, idle) = if one.asked() == 1 { (&one, &other) } else { (&other, &one) };
+    // A probe may have been on its way.
+    idle.until_probed(2).await;
+    let before = busy.probed();
+    idle.until_probed(3).await;
+    assert_eq!(busy.probed(), before);
+    drop(running);
+    busy.until_probed(1).await;
+}
+
+#[tokio::test]
+async fn a_bad_request_takes_the_server_from_nobody() {
+    for answer in ["", "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"] {
+        let broken = Broken::start(answer).await;
+        let overrides = [("upstream.health_interval_ms", "60000".to_owned())];
+        let front = FrontServer::start(&[&broken.base], None, &overrides).await;
+        for asked in 1..4 {
+            let probed = broken.probed();
+            let failed = error(front.chat(&chat("a", json!({}))).await, 502).await;
+            assert_eq!((&failed["code"], broken.asked()), (&json!("upstream_failed"), asked));
+            // It is asked at once whether it is there.
+            while broken.probed() == probed {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn this_servers_limits_hold() {
+    let limits = [
+        ("limits.max_messages", "2"),
+        ("limits.max_choices", "2"),
+        ("limits.max_prompts", "2"),
+        ("limits.max_tools", "1"),
+        ("limits.max_tokens", "20"),
+    ];
+    let model = setup().plays(|request, _| vec![Act::Say(request.max_tokens.to_string())]).await;
+    let local = limits.iter().fold(setup(), |setup, &(key, value)| setup.with(key, value)).obeys().await;
+    let front = FrontServer::start(&[&model.base], None, &limits.map(|(key, value)| (key, value.to_owned()))).await;
+    let message = json!({"role": "user", "content": "a"});
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+    for (path, body, param) in [
+        ("/v1/chat/completions", chat("a", json!({"messages": [message, message, message]})), "messages"),
+        ("/v1/chat/completions", chat("a", json!({"tools": [tool("a"), tool("b")]})), "tools"),
+        ("/v1/chat/completions", chat("a", json!({"n": 3})), "n"),
+        ("/v1/chat/completions", chat("a", json!({"max_tokens": 21})), "max_tokens"),
+        ("/v1/chat/completions", chat("a", json!({"max_completion_tokens": 21})), "max_completion_tokens"),
+        ("/v1/completions", completion("a", json!({"best_of": 3})), "best_of"),
+        ("/v1/completions", completion("a", json!({"prompt": ["a", "b", "c"]})), "prompt"),
+    ] {
+        let refused = error(front.post(path, &body).await, 400).await;
+        assert_eq!(refused["param"], param);
+        assert_eq!(refused, error(local.post(path, &body).send().await.unwrap(), 400).await, "as with a model here");
+    }
+    for (more, tokens) in [(json!({}), "20"), (json!({"max_tokens": null}), "20"), (json!({"max_tokens": 5}), "5")] {
+        let answer: Value = front.chat(&chat("a", more)).await.json().await.unwrap();
+        assert_eq!(answer["choices"][0]["message"]["content"], tokens);
+    }
+    let answer: Value = front.post("/v1/completions", &completion("a", json!({}))).await.json().await.unwrap();
+    assert_eq!(answer["choices"][0]["text"], "16");
 }
 
 #[tokio::test]
