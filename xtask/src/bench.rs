@@ -30,9 +30,9 @@ pub(crate) enum Bench {
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Passed on to the benchmark, such as `--rounds 40`; `--help` lists them.
+    /// Passed on to the benchmark, such as `--rounds 40`; `-- --help` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS OF THE BENCHMARK")]
-    args: Vec<OsString>,
+    pub(crate) args: Vec<OsString>,
 }
 
 pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {

@@ -18,7 +18,9 @@ use crate::process::run as run_program;
 use crate::workspace::Workspace;
 use crate::{checkpoint, python, setup, web};
 
-/// CUDA 13.0: its programs run with the oldest driver of all that know the GB10.
+/// The version whose programs run with the oldest driver of all that know the GB10.
+const CUDA: &str = "13.0";
+/// Its parts.
 const WHEELS: [&str; 8] = [
     "nvidia-cuda-nvcc==13.0.88",
     "nvidia-nvvm==13.0.88",
@@ -52,14 +54,14 @@ pub(crate) fn run(workspace: &Workspace, architectures: &[u32]) -> Result<()> {
 
 /// Gets the compiler and the libraries, once.
 fn toolkit(workspace: &Workspace) -> Result<PathBuf> {
-    let folder = workspace.cache().join("cuda");
+    let folder = workspace.cache().join(format!("cuda-{CUDA}"));
     let toolkit = folder.join("toolkit");
     let _lock = workspace.lock_cache()?;
     if toolkit.exists() {
         return Ok(toolkit);
     }
     let unpacked = folder.join("unpacked");
-    println!("Getting the CUDA compiler and libraries from PyPI (once, 700 MB).");
+    println!("Getting the compiler and the libraries of CUDA {CUDA} from PyPI (once, 700 MB).");
     fs::create_dir_all(&unpacked).with_context(|| format!("could not create {}", unpacked.display()))?;
     let mut install = python::pip(workspace, "install");
     install.args(["--no-deps", "--only-binary", ":all:", "--upgrade", "--target"]).arg(&unpacked).args(WHEELS);
@@ -169,6 +171,11 @@ fn start(workspace: &Workspace, toolkit: &Path, zyron: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_compiler_is_of_the_version_that_names_the_folder() {
+        assert!(WHEELS[0].starts_with(&format!("nvidia-cuda-nvcc=={CUDA}.")));
+    }
 
     #[test]
     fn every_function_of_the_driver_is_there() {

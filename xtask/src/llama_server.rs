@@ -11,8 +11,8 @@ use crate::process::run;
 use crate::python;
 use crate::workspace::Workspace;
 
-/// Its source distribution holds the whole of llama.cpp (MIT).
-const PACKAGE: &str = "llama-cpp-python==0.3.36";
+/// Of llama-cpp-python, whose source distribution holds the whole of llama.cpp (MIT).
+const VERSION: &str = "0.3.36";
 const SOURCE: Pinned = Pinned {
     name: "llama_cpp_python-0.3.36.tar.gz",
     bytes: 76_589_250,
@@ -23,11 +23,12 @@ const BUILDER: &str = "scikit-build-core==1.1.2";
 
 /// Builds the server where it is not there yet, for the instructions that Zyron is built for, and returns its path.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
-    let folder = workspace.cache().join("llama-server");
+    let name = format!("llama-server-{VERSION}");
+    let folder = workspace.cache().join(&name);
     let server = folder.join("build/bin/llama-server");
     let _lock = workspace.lock_cache()?;
     if !server.exists() {
-        println!("Building llama.cpp's server in .cache/llama-server (once, about ten minutes).");
+        println!("Building llama.cpp's server in .cache/{name} (once, about ten minutes).");
         let source = fetch(workspace, &folder)?;
         build(&source, &folder.join("build"))?;
     }
@@ -40,11 +41,11 @@ fn fetch(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     run(python::pip(workspace, "install").arg(BUILDER))?;
     let mut download = python::pip(workspace, "download");
     download.args(["--no-deps", "--no-build-isolation", "--no-binary", "llama-cpp-python", "--dest"]).arg(folder);
-    run(download.arg(PACKAGE)).context("the download failed; is PyPI reachable?")?;
+    run(download.arg(format!("llama-cpp-python=={VERSION}"))).context("the download failed; is PyPI reachable?")?;
     let archive = folder.join(SOURCE.name);
     SOURCE.verify(&archive)?;
     run(python::program(workspace, "python").args(["-m", "tarfile", "--extract"]).arg(&archive).arg(folder))?;
-    Ok(folder.join("llama_cpp_python-0.3.36/vendor/llama.cpp"))
+    Ok(folder.join(format!("llama_cpp_python-{VERSION}/vendor/llama.cpp")))
 }
 
 fn build(source: &Path, folder: &Path) -> Result<()> {
@@ -53,6 +54,8 @@ fn build(source: &Path, folder: &Path) -> Result<()> {
     for option in ["CMAKE_BUILD_TYPE=Release", "BUILD_SHARED_LIBS=ON", "GGML_NATIVE=OFF"] {
         configure.arg(format!("-D{option}"));
     }
+    // What it says of itself: left alone, it names the commit of the repository around it, which is ours.
+    configure.args(["-DLLAMA_BUILD_NUMBER=0".to_owned(), format!("-DLLAMA_BUILD_COMMIT=llama-cpp-python-{VERSION}")]);
     for left_out in ["LLAMA_CURL", "LLAMA_OPENSSL", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_UI"] {
         configure.arg(format!("-D{left_out}=OFF"));
     }

@@ -83,7 +83,7 @@ enum Command {
     },
     /// Checks that the server compiles for 64-bit ARM.
     CheckAarch64,
-    /// Installs what the other commands need, and does nothing else.
+    /// Installs what `serve` and `test` need, and does nothing else; what another command needs comes with it.
     Setup,
 }
 
@@ -120,6 +120,14 @@ mod tests {
         match Command::try_parse_from([&["cargo xtask", "serve"], line].concat()).unwrap() {
             Command::Serve { args } => args,
             _ => panic!("`serve` expected"),
+        }
+    }
+
+    #[test]
+    fn a_benchmark_can_be_asked_for_help() {
+        match Command::try_parse_from(["cargo xtask", "bench", "peers", "--", "--help"]).unwrap() {
+            Command::Bench(bench::Bench::Peers(bench::Args { args })) => assert_eq!(args, ["--help"]),
+            _ => panic!("`bench peers` expected"),
         }
     }
 

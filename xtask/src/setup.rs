@@ -7,10 +7,11 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{apt, checkpoint, node, python, rust_target};
 
-/// Everything that any command installs.
+/// What serving and the tests take. What another command takes besides comes with it: the compiler for ARM, that for
+/// CUDA, llama.cpp's server.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for_tests(workspace, false)?;
-    println!("Everything is installed: `cargo xtask serve`, `cargo xtask test`.");
+    println!("All that these take is installed: `cargo xtask serve`, `cargo xtask test`.");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +33,16 @@ pub(crate) enum Who {
 }
 
 impl Who {
+    /// As the reports call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ZyronLlamaCpp => "Zyron (llama_cpp)",
+            Self::LlamaServer => "llama.cpp's server",
+            Self::ZyronMistralrs => "Zyron (mistralrs)",
+            Self::Mistralrs => "mistral.rs, called directly",
+        }
+    }
+
     /// As the option `--engine` calls it, where it has one.
     pub(crate) fn engine(self) -> &'static str {
         match self {
@@ -55,9 +65,22 @@ pub(crate) struct Setup {
     pub(crate) dtype: Option<String>,
 }
 
+impl Setup {
+    /// The program that is `who`; nothing where it is this one.
+    fn program(&self, who: Who) -> anyhow::Result<Option<&Path>> {
+        match who {
+            Who::ZyronLlamaCpp | Who::ZyronMistralrs => Ok(Some(self.zyron.as_path())),
+            Who::LlamaServer => self.llama_server.as_deref().context("`--llama-server` is not given").map(Some),
+            Who::Mistralrs => Ok(None),
+        }
+    }
+}
+
 /// One who is measured.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
+    /// As it says itself, where it is a program of its own.
+    pub(crate) version: Option<String>,
     who: Who,
     reached: Reached,
 }
@@ -93,19 +116,15 @@ impl Timed {
 
 impl Contender {
     pub(crate) async fn start(who: Who, setup: &Setup) -> anyhow::Result<Self> {
-        let name = match who {
-            Who::ZyronLlamaCpp => "Zyron (llama_cpp)",
-            Who::LlamaServer => "llama.cpp's server",
-            Who::ZyronMistralrs => "Zyron (mistralrs)",
-            Who::Mistralrs => "mistral.rs, called directly",
-        };
-        let reached = match who {
-            Who::Mistralrs => {
+        let name = who.name();
+        let program = setup.program(who)?;
+        let reached = match program {
+            None => {
                 let model = Arc::new(Model::open(&setup.model)?);
                 Reached::Direct(Box::new(MistralrsEngine::load(model, LoadOptions::default()).await?))
             }
-            _ => {
-                let server = Server::start(who, setup).with_context(|| format!("cannot start {name}"))?;
+            Some(program) => {
+                let server = Server::start(who, program, setup).with_context(|| format!("cannot start {name}"))?;
                 // llama.cpp's server closes connections that were silent for a while, also one that is just asked.
                 let client = Client::builder().pool_max_idle_per_host(0).build()?;
                 server.until_ready(&client).await.with_context(|| format!("{name} does not answer"))?;
@@ -117,7 +136,7 @@ impl Contender {
                 Reached::Http { server, client, model, end }
             }
         };
-        Ok(Self { name, who, reached })
+        Ok(Self { name, version: program.map(version).transpose()?, who, reached })
     }
 
     /// Whether it takes so long that it is given less to do.
@@ -140,16 +159,7 @@ impl Contender {
     /// Asks and reads the whole answer.
     pub(crate) async fn ask(&self, ask: &Ask) -> anyhow::Result<Timed> {
         match &self.reached {
-            Reached::Direct(engine) => {
-                let start = Instant::now();
-                let timing = direct::generate(engine.mistralrs(), &ask.prompt, ask.tokens).await?;
-                let first = start + timing.first;
-                // It tells no more than the beginning and the end of the rest.
-                let each = timing.rest / u32::try_from(ask.tokens.max(2) - 1)?;
-                let texts = (1..ask.tokens).map(|index| first + each * index as u32).collect();
-                let total = timing.first + timing.rest;
-                Ok(Timed { first, first_after: timing.first, texts, total, tokens: ask.tokens, cached: 0 })
-            }
+            Reached::Direct(engine) => direct::generate(engine.mistralrs(), &ask.prompt, ask.tokens).await,
             Reached::Http { server, client, model, end } => {
                 let bias: serde_json::Map<String, Value> = end.iter().map(|id| (id.to_string(), json!(-100))).collect();
                 let body = json!({
@@ -169,6 +179,16 @@ impl Contender {
             }
         }
     }
+}
+
+/// What a program says of its version, in one line.
+fn version(program: &Path) -> anyhow::Result<String> {
+    let output = Command::new(program).arg("--version").output()?;
+    // llama.cpp's server says it on standard error, among others.
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let line = said.lines().find(|line| line.contains("version")).or_else(|| said.lines().next());
+    Ok(line.context("it does not say its version")?.to_owned())
 }
 
 async fn read(response: reqwest::Response, start: Instant, tokens: usize) -> anyhow::Result<Timed> {
@@ -203,37 +223,33 @@ struct Server {
 }
 
 impl Server {
-    fn start(who: Who, setup: &Setup) -> anyhow::Result<Self> {
+    fn start(who: Who, program: &Path, setup: &Setup) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
         let base = format!("http://127.0.0.1:{port}");
-        let mut command = match who {
+        let mut command = Command::new(program);
+        match who {
             Who::LlamaServer => {
-                let binary = setup.llama_server.as_ref().context("`--llama-server` is not given")?;
                 let cells = (setup.sequences * setup.context_length.next_multiple_of(256)).to_string();
-                let mut command = Command::new(binary);
                 command.args(["--host", "127.0.0.1", "--port", &port, "--ctx-size", &cells]);
                 command.args(["--parallel", &setup.sequences.to_string()]);
                 let cores = std::thread::available_parallelism()?.to_string();
                 command.args(["--threads", &cores, "--threads-batch", &cores]);
-                command
             }
             Who::ZyronLlamaCpp | Who::ZyronMistralrs => {
-                let mut command = Command::new(&setup.zyron);
                 command.args(["serve", "--port", &port, "--engine", who.engine()]);
                 command.args(["--max-sequences", &setup.sequences.to_string()]);
                 command.args(["--context-length", &setup.context_length.to_string()]);
                 if let Some(dtype) = &setup.dtype {
                     command.args(["--dtype", dtype]);
                 }
-                command.envs([
-                    ("ZYRON__ENGINE__KV_CACHE_MB", "1000000"),
-                    ("ZYRON__LOG__FILTER", "error"),
-                    ("ZYRON__ADMISSION__QUEUE_TIMEOUT_MS", "600000"),
-                ]);
-                command
+                // For the other engine it is an error.
+                if who == Who::ZyronLlamaCpp {
+                    command.env("ZYRON__ENGINE__KV_CACHE_MB", "1000000");
+                }
+                command.envs([("ZYRON__LOG__FILTER", "error"), ("ZYRON__ADMISSION__QUEUE_TIMEOUT_MS", "600000")]);
             }
             Who::Mistralrs => bail!("it is no server"),
-        };
+        }
         command.arg("--model").arg(&setup.model).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         // What it prints must not fill the pipe.

@@ -7,9 +7,9 @@ use mistralrs::core::MistralRs;
 use mistralrs::{Constraint, NormalRequest, Request, RequestMessage, Response, SamplingParams};
 use tokio::sync::mpsc;
 
-use crate::layer::Timing;
+use crate::contender::Timed;
 
-pub(crate) async fn generate(runner: &MistralRs, prompt: &[u32], tokens: usize) -> anyhow::Result<Timing> {
+pub(crate) async fn generate(runner: &MistralRs, prompt: &[u32], tokens: usize) -> anyhow::Result<Timed> {
     let (sender, mut responses) = mpsc::channel(tokens + 1);
     let request = NormalRequest {
         messages: RequestMessage::CompletionTokens(prompt.to_vec()),
@@ -31,12 +31,15 @@ pub(crate) async fn generate(runner: &MistralRs, prompt: &[u32], tokens: usize) 
     let start = Instant::now();
     let engine = runner.get_sender(None).map_err(|error| anyhow::anyhow!("{error}"))?;
     engine.send(Request::Normal(Box::new(request))).await.context("mistral.rs takes no requests")?;
-    let (mut first, mut received) = (None, 0);
+    let (mut first, mut texts, mut received) = (None, Vec::new(), 0);
     while let Some(response) = responses.recv().await {
         let Response::CompletionChunk(chunk) = response else { bail!("mistral.rs answered something else") };
         received += 1;
         if chunk.choices.iter().any(|choice| !choice.text.is_empty()) {
-            first.get_or_insert_with(Instant::now);
+            match first {
+                None => first = Some(Instant::now()),
+                Some(_) => texts.push(Instant::now()),
+            }
         }
         if chunk.choices.iter().all(|choice| choice.finish_reason.is_some()) {
             break;
@@ -44,5 +47,5 @@ pub(crate) async fn generate(runner: &MistralRs, prompt: &[u32], tokens: usize) 
     }
     let first = first.context("mistral.rs said nothing")?;
     anyhow::ensure!(received >= tokens, "mistral.rs generated {received} tokens instead of {tokens}");
-    Ok(Timing { first: first - start, rest: first.elapsed(), tokens })
+    Ok(Timed { first, first_after: first - start, texts, total: start.elapsed(), tokens, cached: 0 })
 }

@@ -18,6 +18,7 @@ use zyron_engine_mistralrs::{LoadOptions, MistralrsEngine};
 
 use self::over_http::OverHttp;
 use self::report::Report;
+use crate::contender::Timed;
 use crate::direct;
 use crate::instant::InstantEngine;
 
@@ -49,6 +50,12 @@ pub(crate) struct Timing {
     pub(crate) tokens: usize,
 }
 
+impl From<Timed> for Timing {
+    fn from(timed: Timed) -> Self {
+        Self { first: timed.first_after, rest: timed.total - timed.first_after, tokens: timed.tokens }
+    }
+}
+
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let model = Arc::new(Model::open(&args.model)?);
     let engine = Arc::new(MistralrsEngine::load(Arc::clone(&model), LoadOptions::default()).await?);
@@ -56,7 +63,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     println!("{}: {} tokens of prompt, {} generated", model.id, prompt.len(), args.tokens);
 
     let zyron = OverHttp::start(&model, Arc::clone(&engine) as Arc<dyn Engine>).await?;
-    let layer = OverHttp::start(&model, Arc::new(InstantEngine::new(Arc::clone(&model), 1))).await?;
+    let layer = OverHttp::start(&model, Arc::new(InstantEngine::new(Arc::clone(&model), 1, args.tokens))).await?;
     let mut report = Report::default();
     // The first round warms what is allocated and compiled lazily; it is not counted.
     for round in 0..=args.rounds {
@@ -69,7 +76,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         };
         let layer = layer.chat(QUESTION, args.tokens).await?;
         if round > 0 {
-            report.add(direct, zyron, layer);
+            report.add(direct.into(), zyron, layer);
         }
     }
     println!("{report}");

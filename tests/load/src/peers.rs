@@ -3,8 +3,10 @@
 //!
 //! All of them hold the same GGUF file, and one at a time is asked, in turns that are repeated: what the machine does
 //! besides falls on each. Requests are token ids, and answers cannot end early, so each contender computes exactly the
-//! same. Existing load generators (guidellm, vLLM's, llama.cpp's) were looked at: they need Python beside the server,
-//! which on two cores is a contender of its own, count words where we count tokens, and cannot call a library.
+//! same for a request. Those on mistral.rs get only the first half of the requests, as long as that leaves one for each
+//! client: they take too long for more. Existing load generators (guidellm, vLLM's, llama.cpp's) were looked at: they
+//! need Python beside the server, which on two cores is a contender of its own, count words where we count tokens, and
+//! cannot call a library.
 
 mod load;
 mod report;
@@ -74,7 +76,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         eprintln!("{} is ready, {:.0} MB", contender.name, contender.megabytes()?);
         contenders.push(contender);
     }
-    let mut report = Report::new(&model, &args);
+    let mut report = Report::new(&model, &args, &contenders);
     // A round for warming up what is allocated and compiled lazily; short, and not counted.
     for round in 0..=args.rounds {
         let counted = round > 0;
@@ -103,10 +105,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         if !args.no_scenarios {
             for contender in in_turn(&contenders, round).filter(|contender| !contender.is_slow()) {
                 let workload = Workload::new(&model, 200_000 + round as u64);
-                match long_prompt_beside(contender, workload).await? {
-                    Some(figures) => report.add_long_prompt(contender.name, figures),
-                    None => eprintln!("{}: the long prompt came too early or too late", contender.name),
-                }
+                report.add_long_prompt(contender.name, long_prompt_beside(contender, workload).await?);
                 let workload = Workload::new(&model, 300_000 + round as u64);
                 report.add_shared_prefix(contender.name, shared_prefix(contender, workload).await?);
             }

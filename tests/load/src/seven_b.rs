@@ -50,10 +50,10 @@ pub(crate) struct Args {
     /// Fill the whole context once, with llama_cpp: on two cores that takes half an hour for each format
     #[arg(long)]
     full_context: bool,
-    /// The memory's bandwidth in GB/s, where it is not the processor's that counts; else it is measured
+    /// The memory's bandwidth in GB/s, where `zyron doctor` does not know it
     #[arg(long)]
     bandwidth: Option<f64>,
-    /// The number format that safetensors are computed in: a CPU has no kernels for bf16
+    /// The number format that BF16 is computed in: a CPU has no kernels for bf16 itself
     #[arg(long, default_value = "f16")]
     dtype: String,
     /// A folder for the figures
@@ -64,6 +64,8 @@ pub(crate) struct Args {
 /// One model with one engine.
 struct Row {
     format: Format,
+    /// The number format that it is computed in, where the weights leave a choice.
+    dtype: Option<String>,
     engine: &'static str,
     load_s: f64,
     megabytes: f64,
@@ -149,8 +151,18 @@ async fn measure(args: &Args, format: Format, path: &Path, engine: Who) -> anyho
     }
     let megabytes = contender.megabytes()?;
     drop(contender);
-    let mut row =
-        Row { format, engine: engine.engine(), load_s, megabytes, bandwidth, prefill, decode, together, full: None };
+    let mut row = Row {
+        format,
+        dtype: setup.dtype.clone(),
+        engine: engine.engine(),
+        load_s,
+        megabytes,
+        bandwidth,
+        prefill,
+        decode,
+        together,
+        full: None,
+    };
     if args.full_context && engine == Who::ZyronLlamaCpp {
         setup.sequences = 1;
         setup.context_length = SEVEN_B.context;
@@ -168,14 +180,15 @@ async fn measure(args: &Args, format: Format, path: &Path, engine: Who) -> anyho
     Ok(row)
 }
 
-/// What `zyron doctor` measures, in GB/s.
+/// Of the memory that this build's weights are in, in GB/s.
 fn bandwidth(args: &Args) -> anyhow::Result<f64> {
     if let Some(given) = args.bandwidth {
         return Ok(given);
     }
     let output = Command::new(&args.zyron).args(["doctor", "--json"]).output()?;
     let said: Value = serde_json::from_slice(&output.stdout).context("`zyron doctor --json` said something else")?;
-    said["memory"]["bandwidth_gb_s"].as_f64().context("`zyron doctor` measured no bandwidth")
+    let known = said["place"]["bandwidth_gb_s"].as_f64();
+    known.context("`zyron doctor` does not know the memory's bandwidth: give `--bandwidth`")
 }
 
 impl Row {
@@ -190,13 +203,18 @@ impl Row {
         self.bandwidth * 1e9 / (SEVEN_B.bytes_per_token(self.format) + cache) as f64
     }
 
+    fn weights(&self) -> String {
+        let name = self.format.name();
+        self.dtype.as_ref().map_or(name.to_owned(), |dtype| format!("{name}, computed in {dtype}"))
+    }
+
     fn line(&self) -> String {
         let [prefill, decode, together] =
             [&self.prefill, &self.decode, &self.together].map(|values| quantile(values, 0.5));
-        let Self { format, engine, load_s, megabytes, .. } = self;
-        let (format, limit) = (format.name(), self.limit());
+        let Self { engine, load_s, megabytes, .. } = self;
+        let (weights, limit) = (self.weights(), self.limit());
         format!(
-            "| {format} | {engine} | {load_s:.0} | {megabytes:.0} | {prefill:.1} | {decode:.2} | {limit:.2} | {:.0} % | \
+            "| {weights} | {engine} | {load_s:.0} | {megabytes:.0} | {prefill:.1} | {decode:.2} | {limit:.2} | {:.0} % | \
              {together:.1} |",
             decode / limit * 100.0
         )
@@ -210,9 +228,10 @@ impl Row {
             })
         });
         json!({
-            "format": self.format.name(), "engine": self.engine, "load_s": self.load_s, "peak_mb": self.megabytes,
-            "bandwidth_gb_s": self.bandwidth, "limit_tokens_per_s": self.limit(), "prefill_tokens_per_s": self.prefill,
-            "decode_tokens_per_s": self.decode, "streams_tokens_per_s": self.together, "full_context": full,
+            "format": self.format.name(), "dtype": self.dtype, "engine": self.engine, "load_s": self.load_s,
+            "peak_mb": self.megabytes, "bandwidth_gb_s": self.bandwidth, "limit_tokens_per_s": self.limit(),
+            "prefill_tokens_per_s": self.prefill, "decode_tokens_per_s": self.decode,
+            "streams_tokens_per_s": self.together, "full_context": full,
         })
     }
 }
@@ -222,7 +241,8 @@ fn table(args: &Args, rows: &[Row]) -> String {
     let mut text = format!(
         "# Seven billion random weights\n\n32 layers of 4096, 32 heads, 11008, 32000 pieces, on a machine with {cores} \
          cores. Medians of {} rounds: a prompt of {} tokens, then {} tokens alone, then {} streams at once. The limit is \
-         the bandwidth measured before each row over the bytes that a token reads.\n\n\
+         the memory's bandwidth, a GPU's by its data sheet, a processor's measured before each row, over the bytes that \
+         a token reads.\n\n\
          | weights | engine | load s | peak MB | prefill tok/s | decode tok/s | limit | share | {} streams tok/s |\n\
          |---|---|---|---|---|---|---|---|---|\n",
         args.rounds, args.prompt, args.tokens, args.streams, args.streams

@@ -40,7 +40,7 @@ pub(crate) async fn open_loop(contender: &Contender, asks: &[Ask], rate: f64, se
     Ok(Outcome { answers, took: start.elapsed() })
 }
 
-/// Milliseconds between the texts of running answers, before and while a long prompt is read.
+/// Milliseconds between the texts of running answers, before a long prompt comes and while it is read.
 pub(crate) struct LongPrompt {
     pub(crate) before_p99_ms: f64,
     pub(crate) beside_p99_ms: f64,
@@ -48,8 +48,8 @@ pub(crate) struct LongPrompt {
     pub(crate) first_ms: f64,
 }
 
-/// Eight answers that run, and a prompt of 2,000 tokens among them. Nothing where the answers do not run both before and
-/// beside the prompt, on a machine much faster or slower than those that this was made for.
+/// Eight answers that run, and a prompt of 2,000 tokens among them. Nothing where they have not run for long when it
+/// comes, or one has ended before it is read: on a machine much slower or faster than those that this was made for.
 pub(crate) async fn long_prompt_beside(
     contender: &Contender,
     mut workload: Workload,
@@ -64,24 +64,26 @@ pub(crate) async fn long_prompt_beside(
     };
     let (answers, (sent, intruder)) = tokio::try_join!(running, intruder)?;
     let all_began = answers.iter().map(|answer| answer.first).max().context("there are answers")?;
-    let gaps = |from: Instant, to: Instant| {
-        let within = answers.iter().flat_map(move |answer| {
-            let texts = std::iter::once(&answer.first).chain(&answer.texts);
-            let pairs = texts.clone().zip(texts.skip(1));
-            pairs
-                .filter(move |&(_, &end)| end > from && end <= to)
-                .map(|(&start, &end)| (end - start).as_secs_f64() * 1e3)
-        });
-        within.collect::<Vec<f64>>()
-    };
-    let before = gaps(all_began, sent);
-    let beside = gaps(sent, intruder.first);
-    let is_measured = before.len() > 50 && beside.len() > 8;
+    let before = gaps(&answers, |start, end| start >= all_began && end <= sent);
+    // A gap that is longer than the reading of the prompt is what this is about.
+    let beside = gaps(&answers, |start, end| start < intruder.first && end > sent);
+    let all_go_on = answers.iter().all(|answer| answer.texts.last().is_some_and(|&last| last >= intruder.first));
+    let is_measured = before.len() > 50 && all_go_on;
     Ok(is_measured.then(|| LongPrompt {
         before_p99_ms: quantile(&before, 0.99),
         beside_p99_ms: quantile(&beside, 0.99),
         first_ms: intruder.first_after.as_secs_f64() * 1e3,
     }))
+}
+
+/// Milliseconds from each text of the answers to the next, of those pairs that are asked for.
+fn gaps(answers: &[Timed], is_asked_for: impl Fn(Instant, Instant) -> bool) -> Vec<f64> {
+    let pairs = answers.iter().flat_map(|answer| {
+        let texts = std::iter::once(&answer.first).chain(&answer.texts);
+        texts.zip(&answer.texts)
+    });
+    let pairs = pairs.filter(|&(&start, &end)| is_asked_for(start, end));
+    pairs.map(|(&start, &end)| (end - start).as_secs_f64() * 1e3).collect()
 }
 
 /// What eight requests cost that begin with the same 1,000 tokens.

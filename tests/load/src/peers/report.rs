@@ -13,7 +13,7 @@ use zyron_engine::Model;
 
 use super::Args;
 use super::load::{LongPrompt, Outcome, SharedPrefix};
-use crate::contender::Contender;
+use crate::contender::{Contender, Who};
 use crate::quantiles::quantile;
 
 /// How requests came.
@@ -73,6 +73,8 @@ impl Record {
 struct Summary {
     contender: &'static str,
     load: Load,
+    /// Of all rounds.
+    answers: usize,
     /// The median round.
     tokens_per_s: f64,
     first_ms: [f64; 3],
@@ -87,16 +89,21 @@ const SHARES: [f64; 3] = [0.5, 0.95, 0.99];
 /// All figures of a run.
 pub(crate) struct Report {
     title: String,
+    /// Of the contenders that are programs of their own, as they say themselves.
+    versions: BTreeMap<&'static str, String>,
     records: Vec<Record>,
-    long_prompt: BTreeMap<&'static str, Vec<LongPrompt>>,
+    /// Nothing for a round in which it could not be measured.
+    long_prompt: BTreeMap<&'static str, Vec<Option<LongPrompt>>>,
     shared_prefix: BTreeMap<&'static str, Vec<SharedPrefix>>,
 }
 
 impl Report {
-    pub(crate) fn new(model: &Model, args: &Args) -> Self {
+    pub(crate) fn new(model: &Model, args: &Args, contenders: &[Contender]) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let title = format!("{} ({}), {cores} cores, {} rounds", model.id, model.quantization, args.rounds);
-        Self { title, records: Vec::new(), long_prompt: BTreeMap::new(), shared_prefix: BTreeMap::new() }
+        let versions =
+            contenders.iter().filter_map(|contender| Some((contender.name, contender.version.clone()?))).collect();
+        Self { title, versions, records: Vec::new(), long_prompt: BTreeMap::new(), shared_prefix: BTreeMap::new() }
     }
 
     pub(crate) fn add(&mut self, record: Record) {
@@ -104,7 +111,7 @@ impl Report {
         self.records.push(record);
     }
 
-    pub(crate) fn add_long_prompt(&mut self, contender: &'static str, figures: LongPrompt) {
+    pub(crate) fn add_long_prompt(&mut self, contender: &'static str, figures: Option<LongPrompt>) {
         self.long_prompt.entry(contender).or_default().push(figures);
     }
 
@@ -140,6 +147,7 @@ impl Report {
         Some(Summary {
             contender: first.contender,
             load,
+            answers: rounds.iter().map(|record| record.total_ms.len()).sum(),
             tokens_per_s: quantile(&rates, 0.5),
             first_ms: times(|record| &record.first_ms),
             between_ms: times(|record| &record.between_ms),
@@ -151,6 +159,10 @@ impl Report {
     /// In Markdown.
     pub(crate) fn table(&self) -> String {
         let mut text = format!("{}\n\n", self.title);
+        for (contender, version) in &self.versions {
+            let _ = writeln!(text, "- {contender}: {version}");
+        }
+        text += "\n";
         text += "| load | contender | tok/s | first text, ms p50 / p95 / p99 | between texts, ms | whole answer, s | peak MB |\n";
         text += "|---|---|--:|--:|--:|--:|--:|\n";
         for summary in self.summaries() {
@@ -172,13 +184,19 @@ impl Report {
                 summary.megabytes,
             );
         }
+        text += &self.notes();
         if !self.long_prompt.is_empty() {
-            text += "\n| a prompt of 2,000 tokens beside 8 answers | p99 between texts before, ms | while it is read | ratio | its first text, s |\n|---|--:|--:|--:|--:|\n";
+            text += "\n| a prompt of 2,000 tokens beside 8 answers | p99 between texts before, ms | while it is read | ratio | its first text, s | rounds |\n|---|--:|--:|--:|--:|--:|\n";
         }
         for (contender, figures) in &self.long_prompt {
-            let [before, beside, first] = medians(figures, |f| [f.before_p99_ms, f.beside_p99_ms, f.first_ms]);
-            let ratio = beside / before;
-            let _ = writeln!(text, "| {contender} | {before:.1} | {beside:.1} | {ratio:.2} | {:.1} |", first / 1e3);
+            let measured: Vec<&LongPrompt> = figures.iter().flatten().collect();
+            if measured.is_empty() {
+                let _ = writeln!(text, "| {contender} | not measured | | | | 0 |");
+                continue;
+            }
+            let [before, beside, first] = medians(&measured, |f| [f.before_p99_ms, f.beside_p99_ms, f.first_ms]);
+            let (ratio, first, rounds) = (beside / before, first / 1e3, measured.len());
+            let _ = writeln!(text, "| {contender} | {before:.1} | {beside:.1} | {ratio:.2} | {first:.1} | {rounds} |");
         }
         if !self.shared_prefix.is_empty() {
             text += "\n| 8 prompts with 1,000 tokens in common, sent together | one such prompt, s | all eight, s | ratio | tokens not computed |\n|---|--:|--:|--:|--:|\n";
@@ -191,6 +209,20 @@ impl Report {
         text
     }
 
+    /// What the first table does not say of some contenders.
+    fn notes(&self) -> String {
+        let has = |who: Who| self.records.iter().any(|record| record.contender == who.name());
+        let mut text = String::new();
+        if has(Who::ZyronMistralrs) || has(Who::Mistralrs) {
+            text +=
+                "\nThose on mistral.rs got the first half of the requests only, but one for each client at least.\n";
+        }
+        if has(Who::Mistralrs) {
+            text += "The peak of mistral.rs, called directly, is that of the load generator, in whose process it is.\n";
+        }
+        text
+    }
+
     fn json(&self) -> Value {
         let three = |times: [f64; 3]| json!({"p50": times[0], "p95": times[1], "p99": times[2]});
         let loads = self.summaries().into_iter().map(|summary| {
@@ -199,14 +231,20 @@ impl Report {
                 Load::Open(rate) => json!({"requests_per_s": rate}),
             };
             json!({
-                "contender": summary.contender, "load": load, "tokens_per_s": summary.tokens_per_s,
+                "contender": summary.contender, "load": load, "answers": summary.answers,
+                "tokens_per_s": summary.tokens_per_s,
                 "first_ms": three(summary.first_ms), "between_ms": three(summary.between_ms),
                 "total_ms": three(summary.total_ms), "peak_mb": summary.megabytes,
             })
         });
         let long_prompt = self.long_prompt.iter().map(|(contender, figures)| {
-            let [before, beside, first] = medians(figures, |f| [f.before_p99_ms, f.beside_p99_ms, f.first_ms]);
-            json!({"contender": contender, "before_p99_ms": before, "beside_p99_ms": beside, "first_ms": first})
+            let measured: Vec<&LongPrompt> = figures.iter().flatten().collect();
+            // Where none was measured, the figures are null.
+            let [before, beside, first] = medians(&measured, |f| [f.before_p99_ms, f.beside_p99_ms, f.first_ms]);
+            json!({
+                "contender": contender, "measured_rounds": measured.len(), "before_p99_ms": before,
+                "beside_p99_ms": beside, "first_ms": first,
+            })
         });
         let shared_prefix = self.shared_prefix.iter().map(|(contender, figures)| {
             let [alone, together, cached] = medians(figures, |f| [f.alone_ms, f.together_ms, f.cached as f64]);
@@ -214,6 +252,7 @@ impl Report {
         });
         json!({
             "run": self.title,
+            "versions": self.versions,
             "loads": loads.collect::<Vec<_>>(),
             "long_prompt": long_prompt.collect::<Vec<_>>(),
             "shared_prefix": shared_prefix.collect::<Vec<_>>(),
