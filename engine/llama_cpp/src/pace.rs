@@ -5,6 +5,9 @@
 //! for nobody has seen anything of it yet. But a long prompt among many answers gets no less than lets a step take
 //! `stretch` times as long as without it, and comes to its end; and where the shares would make a step longer than
 //! [`SHORT`] and than that, they get no more: answers do not stall.
+//!
+//! What the answers take alone changes while a prompt is read, with their lengths and with what else the machine does.
+//! Where both are computed in one pass, one of [`REMEASURED`] steps therefore reads no prompt.
 
 use std::time::Duration;
 
@@ -14,6 +17,10 @@ const WEIGHT: f64 = 4.0;
 const SHORT: Duration = Duration::from_millis(250);
 /// What is left of a stretch for what cannot be foreseen.
 const MARGIN: f64 = 0.8;
+/// The least of a prompt that is read in a step: were what it takes misjudged, it would still come to its end.
+const LEAST: usize = 4;
+/// Of so many steps in a row one leaves the prompts alone, for what the answers take to be measured.
+const REMEASURED: usize = 16;
 /// The fewest tokens of a prompt with which what a token costs is told from what a step costs.
 const MANY: usize = 32;
 /// The weight of a new measurement.
@@ -32,11 +39,13 @@ pub(crate) struct Pace {
     alone: Option<f64>,
     /// A token of a prompt that is read beside answers: in small pieces it costs more.
     beside: Option<f64>,
+    /// Passes in a row that computed both.
+    mixed: usize,
 }
 
 impl Pace {
     pub(crate) fn new(most: usize, stretch: f64, sequences: usize) -> Self {
-        Self { most, stretch, decode: vec![None; sequences], alone: None, beside: None }
+        Self { most, stretch, decode: vec![None; sequences], alone: None, beside: None, mixed: 0 }
     }
 
     /// Tokens of a prompt that are computed in `time`.
@@ -44,19 +53,28 @@ impl Pace {
         self.alone.map_or(0, |token| (time.as_secs_f64() / token) as usize)
     }
 
-    /// Tokens of prompts to read beside `decodes` running answers, where `waiting` requests are being read.
+    /// Tokens of prompts to read beside `decodes` running answers, where `waiting` requests are being read. At times none.
     pub(crate) fn chunk(&self, decodes: usize, waiting: usize) -> usize {
+        if decodes > 0 && self.mixed + 1 >= REMEASURED {
+            return 0;
+        }
         let Some(token) = self.beside.or(self.alone).filter(|_| decodes > 0) else { return self.most };
         let answers = self.answers(decodes);
         let least = answers * (self.stretch - 1.0) * MARGIN;
         let most = (SHORT.as_secs_f64() - answers).max(least);
         let share = (answers * WEIGHT * waiting as f64 / decodes as f64).clamp(least, most);
-        ((share / token) as usize).clamp(1, self.most)
+        ((share / token) as usize).clamp(LEAST, self.most)
     }
 
-    /// Notes what a step took that computed a token for each of `decodes` answers and `prefill` tokens of prompts.
+    /// Notes what a pass took over `prefill` tokens of prompts, in a step that computes answers in a pass of their own.
+    pub(crate) fn record_beside(&mut self, prefill: usize, took: Duration) {
+        blend(&mut self.beside, took.as_secs_f64() / prefill as f64);
+    }
+
+    /// Notes what a pass took that computed a token for each of `decodes` answers and `prefill` tokens of prompts.
     pub(crate) fn record(&mut self, decodes: usize, prefill: usize, took: Duration) {
         let took = took.as_secs_f64();
+        self.mixed = if decodes > 0 && prefill > 0 { self.mixed + 1 } else { 0 };
         match (decodes, prefill) {
             (0, prefill) if prefill >= MANY => blend(&mut self.alone, took / prefill as f64),
             (0, _) => {}
@@ -127,11 +145,28 @@ mod tests {
         for _ in 0..50 {
             pace.record(8, 20, 140 * MS);
         }
+        pace.record(8, 0, 100 * MS);
         assert!((39..=40).contains(&pace.chunk(8, 1)), "{}", pace.chunk(8, 1));
         for _ in 0..50 {
             pace.record(8, 10, 2000 * MS);
         }
-        assert_eq!(pace.chunk(8, 1), 1, "never nothing");
+        pace.record(8, 0, 100 * MS);
+        assert_eq!(pace.chunk(8, 1), LEAST, "it comes to its end");
+    }
+
+    #[test]
+    fn what_answers_take_is_measured_again_while_a_prompt_is_read() {
+        let mut pace = pace();
+        let read: Vec<bool> = (0..2 * REMEASURED)
+            .map(|_| {
+                let chunk = pace.chunk(8, 1);
+                pace.record(8, chunk, 180 * MS);
+                chunk > 0
+            })
+            .collect();
+        let once = [vec![true; REMEASURED - 1], vec![false]].concat();
+        assert_eq!(read, once.repeat(2));
+        assert!(pace.chunk(8, 1) > 80, "the answers' steps are longer now");
     }
 
     #[test]

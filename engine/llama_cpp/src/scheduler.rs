@@ -51,6 +51,8 @@ struct Request {
     to_score: Option<usize>,
     /// Whether it has run before: it was told then how much of its prompt was there already.
     has_run: bool,
+    /// Whether nothing more is to be computed for it.
+    is_done: bool,
     _active: Active,
 }
 
@@ -59,6 +61,8 @@ struct Part {
     /// Its place among those that run.
     request: usize,
     tokens: Range<usize>,
+    /// Whether it is the one token that an answer goes on with, not a piece of a prompt.
+    is_answer: bool,
     /// The place of the first in the batch.
     row: usize,
 }
@@ -167,7 +171,7 @@ impl<'model> Scheduler<'model> {
     /// Serves what arrives until nothing can any more.
     pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>) {
         while self.receive(arrivals) {
-            self.drop_cancelled();
+            self.drop_ended();
             let parts = self.plan();
             if !parts.is_empty() {
                 self.step(parts);
@@ -191,11 +195,12 @@ impl<'model> Scheduler<'model> {
         }
     }
 
-    fn drop_cancelled(&mut self) {
+    /// Lets go of those that are done or cancelled.
+    fn drop_ended(&mut self) {
         self.waiting.retain(|request| !request.sequence.is_cancelled());
         let kv_cache = &mut self.kv_cache;
         self.running.retain(|request| {
-            let stays = !request.sequence.is_cancelled();
+            let stays = !request.is_done && !request.sequence.is_cancelled();
             if !stays {
                 kv_cache.close(request.slot);
             }
@@ -308,8 +313,9 @@ impl<'model> Scheduler<'model> {
             if piece == 0 {
                 continue;
             }
+            let is_answer = self.tokens_left(request) == 1;
             match self.grow(at, start..start + piece) {
-                Some(tokens) => parts.push(Part { request: at, tokens, row: 0 }),
+                Some(tokens) => parts.push(Part { request: at, tokens, is_answer, row: 0 }),
                 // It was the youngest, and waits now.
                 None => break,
             }
@@ -356,7 +362,25 @@ impl<'model> Scheduler<'model> {
         }
     }
 
-    fn step(&mut self, mut parts: Vec<Part>) {
+    /// Computes the parts. Where each sequence has a stream of its own, prompts and answers are computed apart: llama.cpp
+    /// computes the streams of a pass as if all were as long as the longest, which a prompt often is.
+    fn step(&mut self, parts: Vec<Part>) {
+        let decodes = parts.iter().filter(|part| part.is_answer).count();
+        let prefill = parts.iter().map(|part| part.tokens.len()).sum::<usize>() - decodes;
+        if matches!(self.layout, Layout::Streams { .. }) && decodes > 0 && prefill > 0 {
+            let (answers, prompts) = parts.into_iter().partition(|part| part.is_answer);
+            let Some(took) = self.pass(prompts) else { return };
+            self.pace.record_beside(prefill, took);
+            let Some(took) = self.pass(answers) else { return };
+            self.pace.record(decodes, 0, took);
+        } else {
+            let Some(took) = self.pass(parts) else { return };
+            self.pace.record(decodes, prefill, took);
+        }
+    }
+
+    /// Computes parts and hands out what comes of them. What it took to compute them; None where that failed.
+    fn pass(&mut self, mut parts: Vec<Part>) -> Option<Duration> {
         let filled = self.fill_batch(&mut parts);
         let start = Instant::now();
         let computed = self.context.decode(&mut self.batch);
@@ -366,14 +390,15 @@ impl<'model> Scheduler<'model> {
         }
         if let Err(error) = computed {
             tracing::error!(%error, "llama.cpp could not compute a step");
-            return self.fail_all(&error.to_string());
+            self.fail_all(&error.to_string());
+            return None;
         }
-        let decodes = parts.iter().filter(|part| part.tokens.len() == 1).count();
-        let prefill = parts.iter().map(|part| part.tokens.len()).sum::<usize>() - decodes;
         let took = start.elapsed();
-        self.pace.record(decodes, prefill, took);
+        let decodes = parts.iter().filter(|part| part.is_answer).count();
+        let tokens = self.batch.n_tokens();
         self.take_logits(parts);
-        tracing::trace!(decodes, prefill, ?took, sampling = ?start.elapsed().saturating_sub(took), "step");
+        tracing::trace!(decodes, tokens, ?took, sampling = ?start.elapsed().saturating_sub(took), "pass");
+        Some(took)
     }
 
     /// Puts the parts into the batch, by slot: llama.cpp computes streams together only where they are neighbours and
@@ -383,14 +408,18 @@ impl<'model> Scheduler<'model> {
         order.sort_by_key(|&part| self.running[parts[part].request].slot);
         let mut filled = Vec::new();
         let mut last: Option<usize> = None;
+        let are_answers = parts.iter().all(|part| part.is_answer);
+        // What would be computed along must not make all of them longer.
+        let longest = parts.iter().map(|part| part.tokens.start).max().unwrap_or(0);
         self.batch.clear();
         for part in order {
             let part = &mut parts[part];
             let request = &self.running[part.request];
             let gap = last.map_or(0..0, |last| last + 1..request.slot);
-            if let Layout::Streams { tokens: room } = self.layout
+            if matches!(self.layout, Layout::Streams { .. })
+                && are_answers
                 && gap.len() <= FILLED
-                && gap.clone().all(|slot| self.kv_cache.len(slot) < room)
+                && gap.clone().all(|slot| self.kv_cache.len(slot) <= longest)
             {
                 for slot in gap {
                     add(&mut self.batch, 0, self.kv_cache.len(slot), slot, false);
@@ -407,12 +436,12 @@ impl<'model> Scheduler<'model> {
         filled
     }
 
-    /// Hands each request its logits, and lets go of those that are done.
+    /// Hands each request its logits.
     fn take_logits(&mut self, parts: Vec<Part>) {
         let tokenizer = &self.model.tokenizer;
         let context = &self.context;
         let mut parts = parts.into_iter().peekable();
-        let mut work: Vec<(usize, &mut Request, usize, Vec<&[f32]>)> = Vec::new();
+        let mut work: Vec<(&mut Request, usize, Vec<&[f32]>)> = Vec::new();
         for (at, request) in self.running.iter_mut().enumerate() {
             let Some(Part { tokens, row, .. }) = parts.next_if(|part| part.request == at) else { continue };
             let first = request.first_wanted().max(tokens.start);
@@ -420,30 +449,26 @@ impl<'model> Scheduler<'model> {
             // Weights are often padded beyond the vocabulary; those logits mean nothing.
             let rows: Vec<&[f32]> = rows.map(|row| &row[..row.len().min(tokenizer.vocabulary_size())]).collect();
             if !rows.is_empty() {
-                work.push((at, request, first, rows));
+                work.push((request, first, rows));
             }
         }
-        let take = |(at, request, first, rows): (usize, &mut Request, usize, Vec<&[f32]>)| {
+        let take = |(request, first, rows): (&mut Request, usize, Vec<&[f32]>)| {
             // A panic in one request is that request's end, and no other's.
-            let next = catch_unwind(AssertUnwindSafe(|| request.take(first, &rows, tokenizer)));
-            (at, next.unwrap_or(Next::Done))
+            let taken = catch_unwind(AssertUnwindSafe(|| request.take(first, &rows, tokenizer)));
+            request.is_done |= taken.is_err();
         };
-        let taken: Vec<(usize, Next)> = match work.len() {
-            1 => work.into_iter().map(take).collect(),
-            _ => work.into_par_iter().map(take).collect(),
-        };
-        for (at, next) in taken.into_iter().rev() {
-            if next == Next::Done {
-                let request = self.running.remove(at);
-                self.kv_cache.close(request.slot);
-            }
+        match work.len() {
+            1 => work.into_iter().for_each(take),
+            _ => work.into_par_iter().for_each(take),
         }
     }
 
     /// Ends all that runs: nobody knows what the cache holds now.
     fn fail_all(&mut self, error: &str) {
         for mut request in self.running.drain(..) {
-            request.sequence.fail(EngineError::Backend(error.to_owned()));
+            if !request.is_done {
+                request.sequence.fail(EngineError::Backend(error.to_owned()));
+            }
             self.kv_cache.close(request.slot);
         }
         while self.kv_cache.evict(None, &mut self.context) {}
@@ -458,18 +483,11 @@ fn add(batch: &mut LlamaBatch<'_>, token: u32, position: usize, slot: usize, log
     debug_assert!(added.is_ok(), "the batch is full");
 }
 
-/// How a request goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    On,
-    Done,
-}
-
 impl Request {
     fn new(Arrival { sequence, active }: Arrival) -> Self {
         let tokens = sequence.prompt().to_vec();
         let to_score = sequence.wants_prompt_logits().then_some(0);
-        Self { sequence, tokens, slot: 0, to_score, has_run: false, _active: active }
+        Self { sequence, tokens, slot: 0, to_score, has_run: false, is_done: false, _active: active }
     }
 
     /// Whether it may begin with what others have computed: not where all of its prompt's logits are wanted.
@@ -488,7 +506,7 @@ impl Request {
     }
 
     /// Takes the logits after its tokens from position `first` on: of those that are scored, and of the last.
-    fn take(&mut self, first: usize, rows: &[&[f32]], tokenizer: &Tokenizer) -> Next {
+    fn take(&mut self, first: usize, rows: &[&[f32]], tokenizer: &Tokenizer) {
         for (position, row) in (first..).zip(rows) {
             let step = if position + 1 < self.tokens.len() {
                 self.score(position, row).map(|()| None)
@@ -498,10 +516,12 @@ impl Request {
             match step.unwrap_or_else(|error| Some(self.sequence.fail(error))) {
                 None => {}
                 Some(Step::Continue(token)) => self.tokens.push(token),
-                Some(Step::Done) => return Next::Done,
+                Some(Step::Done) => {
+                    self.is_done = true;
+                    return;
+                }
             }
         }
-        Next::On
     }
 
     fn score(&mut self, position: usize, row: &[f32]) -> Result<(), EngineError> {

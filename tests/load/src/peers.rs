@@ -110,11 +110,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
                 report.add_shared_prefix(contender.name, shared_prefix(contender, workload).await?);
             }
         }
+        // An hour is long: what was measured is not lost with what was not.
+        if let Some(folder) = &args.out {
+            report.write(folder)?;
+        }
     }
     println!("{}", report.table());
-    if let Some(folder) = &args.out {
-        report.write(folder)?;
-    }
     Ok(())
 }
 

@@ -40,39 +40,45 @@ pub(crate) async fn open_loop(contender: &Contender, asks: &[Ask], rate: f64, se
     Ok(Outcome { answers, took: start.elapsed() })
 }
 
-/// Milliseconds between the texts of running answers, before a long prompt comes and while it is read.
+/// Milliseconds between the texts of running answers: before a long prompt comes, while it is read, and after.
 pub(crate) struct LongPrompt {
     pub(crate) before_p99_ms: f64,
     pub(crate) beside_p99_ms: f64,
+    /// Answers grow slower as they grow longer, with no prompt beside them either.
+    pub(crate) after_p99_ms: f64,
     /// Until the long prompt's first text.
     pub(crate) first_ms: f64,
 }
 
-/// Eight answers that run, and a prompt of 2,000 tokens among them. Nothing where they have not run for long when it
-/// comes, or one has ended before it is read: on a machine much slower or faster than those that this was made for.
+/// Eight answers that run, and a prompt of 2,000 tokens among them. Nothing where they do not run for long before it
+/// comes and after it is read: on a machine much slower or faster than those that this was made for.
 pub(crate) async fn long_prompt_beside(
     contender: &Contender,
     mut workload: Workload,
 ) -> anyhow::Result<Option<LongPrompt>> {
+    const LONG: Duration = Duration::from_secs(6);
     let long = Ask { prompt: workload.prompt(2000), tokens: 1 };
-    let streams: Vec<Ask> = (0..8).map(|_| Ask { prompt: workload.prompt(32), tokens: 500 }).collect();
+    let streams: Vec<Ask> = (0..8).map(|_| Ask { prompt: workload.prompt(32), tokens: 1000 }).collect();
     let running = try_join_all(streams.iter().map(|ask| contender.ask(ask)));
     let intruder = async {
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        tokio::time::sleep(LONG).await;
         let sent = Instant::now();
         Ok((sent, contender.ask(&long).await?))
     };
-    let (answers, (sent, intruder)) = tokio::try_join!(running, intruder)?;
+    let (answers, (sent, Timed { first: read, first_after, .. })) = tokio::try_join!(running, intruder)?;
     let all_began = answers.iter().map(|answer| answer.first).max().context("there are answers")?;
+    let one_ended =
+        answers.iter().filter_map(|answer| answer.texts.last().copied()).min().context("there are texts")?;
     let before = gaps(&answers, |start, end| start >= all_began && end <= sent);
     // A gap that is longer than the reading of the prompt is what this is about.
-    let beside = gaps(&answers, |start, end| start < intruder.first && end > sent);
-    let all_go_on = answers.iter().all(|answer| answer.texts.last().is_some_and(|&last| last >= intruder.first));
-    let is_measured = before.len() > 50 && all_go_on;
+    let beside = gaps(&answers, |start, end| start < read && end > sent);
+    let after = gaps(&answers, |start, end| start >= read && end <= one_ended.min(read + LONG));
+    let is_measured = before.len() > 50 && after.len() > 50;
     Ok(is_measured.then(|| LongPrompt {
         before_p99_ms: quantile(&before, 0.99),
         beside_p99_ms: quantile(&beside, 0.99),
-        first_ms: intruder.first_after.as_secs_f64() * 1e3,
+        after_p99_ms: quantile(&after, 0.99),
+        first_ms: first_after.as_secs_f64() * 1e3,
     }))
 }
 

@@ -186,17 +186,24 @@ impl Report {
         }
         text += &self.notes();
         if !self.long_prompt.is_empty() {
-            text += "\n| a prompt of 2,000 tokens beside 8 answers | p99 between texts before, ms | while it is read | ratio | its first text, s | rounds |\n|---|--:|--:|--:|--:|--:|\n";
+            text += "\n| a prompt of 2,000 tokens beside 8 answers | p99 between texts before, ms | while it is read | after | ratio | its first text, s | rounds |\n|---|--:|--:|--:|--:|--:|--:|\n";
         }
         for (contender, figures) in &self.long_prompt {
             let measured: Vec<&LongPrompt> = figures.iter().flatten().collect();
             if measured.is_empty() {
-                let _ = writeln!(text, "| {contender} | not measured | | | | 0 |");
+                let _ = writeln!(text, "| {contender} | not measured | | | | | 0 |");
                 continue;
             }
-            let [before, beside, first] = medians(&measured, |f| [f.before_p99_ms, f.beside_p99_ms, f.first_ms]);
-            let (ratio, first, rounds) = (beside / before, first / 1e3, measured.len());
-            let _ = writeln!(text, "| {contender} | {before:.1} | {beside:.1} | {ratio:.2} | {first:.1} | {rounds} |");
+            let [before, beside, after, first] =
+                medians(&measured, |f| [f.before_p99_ms, f.beside_p99_ms, f.after_p99_ms, f.first_ms]);
+            let (ratio, first, rounds) = (2.0 * beside / (before + after), first / 1e3, measured.len());
+            let _ = writeln!(
+                text,
+                "| {contender} | {before:.1} | {beside:.1} | {after:.1} | {ratio:.2} | {first:.1} | {rounds} |"
+            );
+        }
+        if !self.long_prompt.is_empty() {
+            text += "\nThe ratio is to the mean of before and after: answers grow slower as they grow longer.\n";
         }
         if !self.shared_prefix.is_empty() {
             text += "\n| 8 prompts with 1,000 tokens in common, sent together | one such prompt, s | all eight, s | ratio | tokens not computed |\n|---|--:|--:|--:|--:|\n";
@@ -240,10 +247,11 @@ impl Report {
         let long_prompt = self.long_prompt.iter().map(|(contender, figures)| {
             let measured: Vec<&LongPrompt> = figures.iter().flatten().collect();
             // Where none was measured, the figures are null.
-            let [before, beside, first] = medians(&measured, |f| [f.before_p99_ms, f.beside_p99_ms, f.first_ms]);
+            let [before, beside, after, first] =
+                medians(&measured, |f| [f.before_p99_ms, f.beside_p99_ms, f.after_p99_ms, f.first_ms]);
             json!({
                 "contender": contender, "measured_rounds": measured.len(), "before_p99_ms": before,
-                "beside_p99_ms": beside, "first_ms": first,
+                "beside_p99_ms": beside, "after_p99_ms": after, "first_ms": first,
             })
         });
         let shared_prefix = self.shared_prefix.iter().map(|(contender, figures)| {
