@@ -51,15 +51,13 @@ struct Request {
     to_score: Option<usize>,
     /// Whether it has run before: it was told then how much of its prompt was there already.
     has_run: bool,
-    /// Whether nothing more is to be computed for it.
-    is_done: bool,
     _active: Active,
 }
 
 /// What a step computes for a request: these of its tokens.
 struct Part {
-    /// Its place among those that run.
-    request: usize,
+    /// The request's place in the cache.
+    slot: usize,
     tokens: Range<usize>,
     /// Whether it is the one token that an answer goes on with, not a piece of a prompt.
     is_answer: bool,
@@ -171,7 +169,7 @@ impl<'model> Scheduler<'model> {
     /// Serves what arrives until nothing can any more.
     pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>) {
         while self.receive(arrivals) {
-            self.drop_ended();
+            self.drop_cancelled();
             let parts = self.plan();
             if !parts.is_empty() {
                 self.step(parts);
@@ -195,12 +193,11 @@ impl<'model> Scheduler<'model> {
         }
     }
 
-    /// Lets go of those that are done or cancelled.
-    fn drop_ended(&mut self) {
+    fn drop_cancelled(&mut self) {
         self.waiting.retain(|request| !request.sequence.is_cancelled());
         let kv_cache = &mut self.kv_cache;
         self.running.retain(|request| {
-            let stays = !request.is_done && !request.sequence.is_cancelled();
+            let stays = !request.sequence.is_cancelled();
             if !stays {
                 kv_cache.close(request.slot);
             }
@@ -313,9 +310,9 @@ impl<'model> Scheduler<'model> {
             if piece == 0 {
                 continue;
             }
-            let is_answer = self.tokens_left(request) == 1;
+            let (slot, is_answer) = (request.slot, self.tokens_left(request) == 1);
             match self.grow(at, start..start + piece) {
-                Some(tokens) => parts.push(Part { request: at, tokens, is_answer, row: 0 }),
+                Some(tokens) => parts.push(Part { slot, tokens, is_answer, row: 0 }),
                 // It was the youngest, and waits now.
                 None => break,
             }
@@ -405,7 +402,7 @@ impl<'model> Scheduler<'model> {
     /// in order. Returns the slots that were filled with a token of no meaning, to be forgotten again.
     fn fill_batch(&mut self, parts: &mut [Part]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..parts.len()).collect();
-        order.sort_by_key(|&part| self.running[parts[part].request].slot);
+        order.sort_by_key(|&part| parts[part].slot);
         let mut filled = Vec::new();
         let mut last: Option<usize> = None;
         let are_answers = parts.iter().all(|part| part.is_answer);
@@ -414,8 +411,8 @@ impl<'model> Scheduler<'model> {
         self.batch.clear();
         for part in order {
             let part = &mut parts[part];
-            let request = &self.running[part.request];
-            let gap = last.map_or(0..0, |last| last + 1..request.slot);
+            let Some(request) = self.running.iter().find(|request| request.slot == part.slot) else { continue };
+            let gap = last.map_or(0..0, |last| last + 1..part.slot);
             if matches!(self.layout, Layout::Streams { .. })
                 && are_answers
                 && gap.len() <= FILLED
@@ -436,39 +433,43 @@ impl<'model> Scheduler<'model> {
         filled
     }
 
-    /// Hands each request its logits.
+    /// Hands each request its logits, and lets go of those that are done.
     fn take_logits(&mut self, parts: Vec<Part>) {
         let tokenizer = &self.model.tokenizer;
         let context = &self.context;
         let mut parts = parts.into_iter().peekable();
-        let mut work: Vec<(&mut Request, usize, Vec<&[f32]>)> = Vec::new();
+        let mut work: Vec<(usize, &mut Request, usize, Vec<&[f32]>)> = Vec::new();
         for (at, request) in self.running.iter_mut().enumerate() {
-            let Some(Part { tokens, row, .. }) = parts.next_if(|part| part.request == at) else { continue };
+            let Some(Part { tokens, row, .. }) = parts.next_if(|part| part.slot == request.slot) else { continue };
             let first = request.first_wanted().max(tokens.start);
             let rows = (first..tokens.end).map(|position| context.get_logits_ith(id(row + position - tokens.start)));
             // Weights are often padded beyond the vocabulary; those logits mean nothing.
             let rows: Vec<&[f32]> = rows.map(|row| &row[..row.len().min(tokenizer.vocabulary_size())]).collect();
             if !rows.is_empty() {
-                work.push((request, first, rows));
+                work.push((at, request, first, rows));
             }
         }
-        let take = |(request, first, rows): (&mut Request, usize, Vec<&[f32]>)| {
+        let take = |(at, request, first, rows): (usize, &mut Request, usize, Vec<&[f32]>)| {
             // A panic in one request is that request's end, and no other's.
-            let taken = catch_unwind(AssertUnwindSafe(|| request.take(first, &rows, tokenizer)));
-            request.is_done |= taken.is_err();
+            let next = catch_unwind(AssertUnwindSafe(|| request.take(first, &rows, tokenizer)));
+            (at, next.unwrap_or(Next::Done))
         };
-        match work.len() {
-            1 => work.into_iter().for_each(take),
-            _ => work.into_par_iter().for_each(take),
+        let taken: Vec<(usize, Next)> = match work.len() {
+            1 => work.into_iter().map(take).collect(),
+            _ => work.into_par_iter().map(take).collect(),
+        };
+        for (at, next) in taken.into_iter().rev() {
+            if next == Next::Done {
+                let request = self.running.remove(at);
+                self.kv_cache.close(request.slot);
+            }
         }
     }
 
     /// Ends all that runs: nobody knows what the cache holds now.
     fn fail_all(&mut self, error: &str) {
         for mut request in self.running.drain(..) {
-            if !request.is_done {
-                request.sequence.fail(EngineError::Backend(error.to_owned()));
-            }
+            request.sequence.fail(EngineError::Backend(error.to_owned()));
             self.kv_cache.close(request.slot);
         }
         while self.kv_cache.evict(None, &mut self.context) {}
@@ -483,11 +484,18 @@ fn add(batch: &mut LlamaBatch<'_>, token: u32, position: usize, slot: usize, log
     debug_assert!(added.is_ok(), "the batch is full");
 }
 
+/// How a request goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    On,
+    Done,
+}
+
 impl Request {
     fn new(Arrival { sequence, active }: Arrival) -> Self {
         let tokens = sequence.prompt().to_vec();
         let to_score = sequence.wants_prompt_logits().then_some(0);
-        Self { sequence, tokens, slot: 0, to_score, has_run: false, is_done: false, _active: active }
+        Self { sequence, tokens, slot: 0, to_score, has_run: false, _active: active }
     }
 
     /// Whether it may begin with what others have computed: not where all of its prompt's logits are wanted.
@@ -506,7 +514,7 @@ impl Request {
     }
 
     /// Takes the logits after its tokens from position `first` on: of those that are scored, and of the last.
-    fn take(&mut self, first: usize, rows: &[&[f32]], tokenizer: &Tokenizer) {
+    fn take(&mut self, first: usize, rows: &[&[f32]], tokenizer: &Tokenizer) -> Next {
         for (position, row) in (first..).zip(rows) {
             let step = if position + 1 < self.tokens.len() {
                 self.score(position, row).map(|()| None)
@@ -516,12 +524,10 @@ impl Request {
             match step.unwrap_or_else(|error| Some(self.sequence.fail(error))) {
                 None => {}
                 Some(Step::Continue(token)) => self.tokens.push(token),
-                Some(Step::Done) => {
-                    self.is_done = true;
-                    return;
-                }
+                Some(Step::Done) => return Next::Done,
             }
         }
+        Next::On
     }
 
     fn score(&mut self, position: usize, row: &[f32]) -> Result<(), EngineError> {

@@ -50,6 +50,13 @@ pub(crate) struct LongPrompt {
     pub(crate) first_ms: f64,
 }
 
+impl LongPrompt {
+    /// All of them, in the order of a report's columns.
+    pub(crate) fn figures(&self) -> [f64; 4] {
+        [self.before_p99_ms, self.beside_p99_ms, self.after_p99_ms, self.first_ms]
+    }
+}
+
 /// Eight answers that run, and a prompt of 2,000 tokens among them. Nothing where they do not run for long before it
 /// comes and after it is read: on a machine much slower or faster than those that this was made for.
 pub(crate) async fn long_prompt_beside(

@@ -194,8 +194,7 @@ impl Report {
                 let _ = writeln!(text, "| {contender} | not measured | | | | | 0 |");
                 continue;
             }
-            let [before, beside, after, first] =
-                medians(&measured, |f| [f.before_p99_ms, f.beside_p99_ms, f.after_p99_ms, f.first_ms]);
+            let [before, beside, after, first] = medians(&measured, |long_prompt| long_prompt.figures());
             let (ratio, first, rounds) = (2.0 * beside / (before + after), first / 1e3, measured.len());
             let _ = writeln!(
                 text,
@@ -247,8 +246,7 @@ impl Report {
         let long_prompt = self.long_prompt.iter().map(|(contender, figures)| {
             let measured: Vec<&LongPrompt> = figures.iter().flatten().collect();
             // Where none was measured, the figures are null.
-            let [before, beside, after, first] =
-                medians(&measured, |f| [f.before_p99_ms, f.beside_p99_ms, f.after_p99_ms, f.first_ms]);
+            let [before, beside, after, first] = medians(&measured, |long_prompt| long_prompt.figures());
             json!({
                 "contender": contender, "measured_rounds": measured.len(), "before_p99_ms": before,
                 "beside_p99_ms": beside, "after_p99_ms": after, "first_ms": first,
