@@ -63,6 +63,8 @@ pub(crate) struct Setup {
     pub(crate) context_length: usize,
     /// The number format that mistral.rs computes in, where it is not its own choice.
     pub(crate) dtype: Option<String>,
+    /// Whether llama_cpp computes an answer alike alone and among others.
+    pub(crate) batch_invariant: bool,
 }
 
 impl Setup {
@@ -245,8 +247,14 @@ impl Server {
                 // For the other engine it is an error.
                 if who == Who::ZyronLlamaCpp {
                     command.env("ZYRON__ENGINE__KV_CACHE_MB", "1000000");
+                    command.env("ZYRON__ENGINE__BATCH_INVARIANT", setup.batch_invariant.to_string());
                 }
-                command.envs([("ZYRON__LOG__FILTER", "error"), ("ZYRON__ADMISSION__QUEUE_TIMEOUT_MS", "600000")]);
+                command.envs([
+                    ("ZYRON__LOG__FILTER", "error"),
+                    ("ZYRON__ADMISSION__QUEUE_TIMEOUT_MS", "600000"),
+                    // Two cores read a whole context of seven billion weights in more than ten minutes.
+                    ("ZYRON__LIMITS__REQUEST_TIMEOUT_MS", "7200000"),
+                ]);
             }
             Who::Mistralrs => bail!("it is no server"),
         }

@@ -71,6 +71,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             sequences: if who == Who::ZyronMistralrs { 1 } else { most.max(9) },
             context_length: args.context_length,
             dtype: None,
+            batch_invariant: true,
         };
         let contender = Contender::start(who, &setup).await?;
         eprintln!("{} is ready, {:.0} MB", contender.name, contender.megabytes()?);

@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Engines for GGUF; safetensors have one only
     #[arg(long, value_delimiter = ',', default_value = "zyron-llama-cpp,zyron-mistralrs")]
     engines: Vec<Who>,
+    /// With llama_cpp: whether an answer must be the same alone and among others, which costs speed on a CPU
+    #[arg(long, value_delimiter = ',', default_value = "true,false")]
+    batch_invariant: Vec<bool>,
     /// Tokens of the prompt that is measured
     #[arg(long, default_value_t = 128)]
     prompt: usize,
@@ -47,7 +50,8 @@ pub(crate) struct Args {
     /// How often each is measured
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Fill the whole context once, with llama_cpp: on two cores that takes half an hour for each format
+    /// Fill the whole context once, with llama_cpp, the last format and `--batch-invariant`: a quarter of an hour on two
+    /// cores
     #[arg(long)]
     full_context: bool,
     /// The memory's bandwidth in GB/s, where `zyron doctor` does not know it
@@ -66,15 +70,21 @@ struct Row {
     format: Format,
     /// The number format that it is computed in, where the weights leave a choice.
     dtype: Option<String>,
-    engine: &'static str,
+    engine: Who,
+    batch_invariant: bool,
     load_s: f64,
     megabytes: f64,
-    /// Of the memory at that time, in GB/s.
-    bandwidth: f64,
-    prefill: Vec<f64>,
-    decode: Vec<f64>,
-    together: Vec<f64>,
+    rounds: Vec<Round>,
     full: Option<Full>,
+}
+
+/// One measurement; all but the bandwidth in tokens a second.
+struct Round {
+    prefill: f64,
+    decode: f64,
+    together: f64,
+    /// Of the memory before it and after it, in GB/s: on a machine that is shared it varies.
+    bandwidth: [f64; 2],
 }
 
 /// The whole context, once.
@@ -82,6 +92,8 @@ struct Full {
     tokens: usize,
     prefill_s: f64,
     decode: f64,
+    /// Of the memory after it, in GB/s.
+    bandwidth: f64,
     megabytes: f64,
 }
 
@@ -91,9 +103,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         let path = ensure(&args.models, format)?;
         let engines = if format == Format::Bf16 { &[Who::ZyronMistralrs][..] } else { &args.engines[..] };
         for &engine in engines {
-            let row = measure(&args, format, &path, engine).await?;
-            eprintln!("{}", row.line());
-            rows.push(row);
+            let ways = if engine == Who::ZyronLlamaCpp { &args.batch_invariant[..] } else { &[true][..] };
+            for &batch_invariant in ways {
+                let row = measure(&args, format, &path, engine, batch_invariant).await?;
+                eprintln!("{}", row.line());
+                rows.push(row);
+            }
         }
     }
     let table = table(&args, &rows);
@@ -123,8 +138,7 @@ fn ensure(folder: &Path, format: Format) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-async fn measure(args: &Args, format: Format, path: &Path, engine: Who) -> anyhow::Result<Row> {
-    let bandwidth = bandwidth(args)?;
+async fn measure(args: &Args, format: Format, path: &Path, engine: Who, batch_invariant: bool) -> anyhow::Result<Row> {
     let model = Model::open(path)?;
     let mut setup = Setup {
         model: path.to_owned(),
@@ -133,37 +147,36 @@ async fn measure(args: &Args, format: Format, path: &Path, engine: Who) -> anyho
         sequences: if engine == Who::ZyronMistralrs { 1 } else { args.streams },
         context_length: (args.prompt + args.tokens).max(1024),
         dtype: (format == Format::Bf16).then(|| args.dtype.clone()),
+        batch_invariant,
     };
     let start = Instant::now();
     let contender = Contender::start(engine, &setup).await?;
     let load_s = start.elapsed().as_secs_f64();
-    let (mut prefill, mut decode, mut together) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rounds = Vec::new();
+    let mut before = bandwidth(args)?;
     for round in 0..args.rounds {
         let mut workload = Workload::new(&model, round as u64);
         let timed = contender.ask(&Ask { prompt: workload.prompt(args.prompt), tokens: args.tokens }).await?;
-        prefill.push(args.prompt as f64 / timed.first_after.as_secs_f64());
-        decode.push(timed.decode_per_s());
         let asks: Vec<Ask> =
             (0..args.streams).map(|_| Ask { prompt: workload.prompt(16), tokens: args.tokens }).collect();
         let start = Instant::now();
         try_join_all(asks.iter().map(|ask| contender.ask(ask))).await?;
-        together.push((args.streams * args.tokens) as f64 / start.elapsed().as_secs_f64());
+        let together = (args.streams * args.tokens) as f64 / start.elapsed().as_secs_f64();
+        let after = bandwidth(args)?;
+        rounds.push(Round {
+            prefill: args.prompt as f64 / timed.first_after.as_secs_f64(),
+            decode: timed.decode_per_s(),
+            together,
+            bandwidth: [before, after],
+        });
+        before = after;
     }
     let megabytes = contender.megabytes()?;
     drop(contender);
-    let mut row = Row {
-        format,
-        dtype: setup.dtype.clone(),
-        engine: engine.engine(),
-        load_s,
-        megabytes,
-        bandwidth,
-        prefill,
-        decode,
-        together,
-        full: None,
-    };
-    if args.full_context && engine == Who::ZyronLlamaCpp {
+    let mut row =
+        Row { format, dtype: setup.dtype.clone(), engine, batch_invariant, load_s, megabytes, rounds, full: None };
+    let is_last = Some(&format) == args.formats.last() && Some(&batch_invariant) == args.batch_invariant.last();
+    if args.full_context && engine == Who::ZyronLlamaCpp && is_last {
         setup.sequences = 1;
         setup.context_length = SEVEN_B.context;
         let contender = Contender::start(engine, &setup).await?;
@@ -174,6 +187,7 @@ async fn measure(args: &Args, format: Format, path: &Path, engine: Who) -> anyho
             tokens,
             prefill_s: timed.first_after.as_secs_f64(),
             decode: timed.decode_per_s(),
+            bandwidth: bandwidth(args)?,
             megabytes: contender.megabytes()?,
         });
     }
@@ -191,16 +205,32 @@ fn bandwidth(args: &Args) -> anyhow::Result<f64> {
     known.context("`zyron doctor` does not know the memory's bandwidth: give `--bandwidth`")
 }
 
-impl Row {
+impl Round {
     /// The most tokens a second of one stream.
-    fn limit(&self) -> f64 {
-        self.bandwidth * 1e9 / SEVEN_B.bytes_per_token(self.format) as f64
+    fn limit(&self, format: Format) -> f64 {
+        let [before, after] = self.bandwidth;
+        (before + after) / 2.0 * 1e9 / SEVEN_B.bytes_per_token(format) as f64
     }
 
-    /// The same with a whole context in the cache, of which each token reads all.
+    fn json(&self, format: Format) -> Value {
+        json!({
+            "prefill_tokens_per_s": self.prefill, "decode_tokens_per_s": self.decode,
+            "streams_tokens_per_s": self.together, "bandwidth_gb_s": self.bandwidth,
+            "limit_tokens_per_s": self.limit(format),
+        })
+    }
+}
+
+impl Row {
+    /// The median over the rounds.
+    fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
+        quantile(&self.rounds.iter().map(of).collect::<Vec<f64>>(), 0.5)
+    }
+
+    /// The most tokens a second of one stream with a whole context in the cache, of which each token reads all.
     fn full_limit(&self, full: &Full) -> f64 {
         let cache = SEVEN_B.cache_bytes_per_token() * full.tokens as u64;
-        self.bandwidth * 1e9 / (SEVEN_B.bytes_per_token(self.format) + cache) as f64
+        full.bandwidth * 1e9 / (SEVEN_B.bytes_per_token(self.format) + cache) as f64
     }
 
     fn weights(&self) -> String {
@@ -208,30 +238,39 @@ impl Row {
         self.dtype.as_ref().map_or(name.to_owned(), |dtype| format!("{name}, computed in {dtype}"))
     }
 
+    fn engine(&self) -> String {
+        let is_plain = self.engine == Who::ZyronLlamaCpp && !self.batch_invariant;
+        let note = if is_plain { ", `batch_invariant = false`" } else { "" };
+        self.engine.engine().to_owned() + note
+    }
+
     fn line(&self) -> String {
-        let [prefill, decode, together] =
-            [&self.prefill, &self.decode, &self.together].map(|values| quantile(values, 0.5));
-        let Self { engine, load_s, megabytes, .. } = self;
-        let (weights, limit) = (self.weights(), self.limit());
+        let Self { format, load_s, megabytes, .. } = self;
+        let (weights, engine) = (self.weights(), self.engine());
+        let prefill = self.median(|round| round.prefill);
+        let decode = self.median(|round| round.decode);
+        let together = self.median(|round| round.together);
+        let limit = self.median(|round| round.limit(*format));
+        let share = self.median(|round| round.decode / round.limit(*format)) * 100.0;
         format!(
-            "| {weights} | {engine} | {load_s:.0} | {megabytes:.0} | {prefill:.1} | {decode:.2} | {limit:.2} | {:.0} % | \
-             {together:.1} |",
-            decode / limit * 100.0
+            "| {weights} | {engine} | {load_s:.0} | {megabytes:.0} | {prefill:.1} | {decode:.2} | {limit:.2} | \
+             {share:.0} % | {together:.1} |"
         )
     }
 
     fn json(&self) -> Value {
+        let rounds: Vec<Value> = self.rounds.iter().map(|round| round.json(self.format)).collect();
         let full = self.full.as_ref().map(|full| {
             json!({
                 "prompt_tokens": full.tokens, "prefill_s": full.prefill_s, "decode_tokens_per_s": full.decode,
-                "limit_tokens_per_s": self.full_limit(full), "peak_mb": full.megabytes,
+                "bandwidth_gb_s": full.bandwidth, "limit_tokens_per_s": self.full_limit(full),
+                "peak_mb": full.megabytes,
             })
         });
         json!({
-            "format": self.format.name(), "dtype": self.dtype, "engine": self.engine, "load_s": self.load_s,
-            "peak_mb": self.megabytes, "bandwidth_gb_s": self.bandwidth, "limit_tokens_per_s": self.limit(),
-            "prefill_tokens_per_s": self.prefill, "decode_tokens_per_s": self.decode,
-            "streams_tokens_per_s": self.together, "full_context": full,
+            "format": self.format.name(), "dtype": self.dtype, "engine": self.engine.engine(),
+            "batch_invariant": self.batch_invariant, "load_s": self.load_s, "peak_mb": self.megabytes,
+            "rounds": rounds, "full_context": full,
         })
     }
 }
@@ -241,8 +280,8 @@ fn table(args: &Args, rows: &[Row]) -> String {
     let mut text = format!(
         "# Seven billion random weights\n\n32 layers of 4096, 32 heads, 11008, 32000 pieces, on a machine with {cores} \
          cores. Medians of {} rounds: a prompt of {} tokens, then {} tokens alone, then {} streams at once. The limit is \
-         the memory's bandwidth, a GPU's by its data sheet, a processor's measured before each row, over the bytes that \
-         a token reads.\n\n\
+         the memory's bandwidth, a GPU's by its data sheet, a processor's measured before and after each round, over the \
+         bytes that a token reads.\n\n\
          | weights | engine | load s | peak MB | prefill tok/s | decode tok/s | limit | share | {} streams tok/s |\n\
          |---|---|---|---|---|---|---|---|---|\n",
         args.rounds, args.prompt, args.tokens, args.streams, args.streams
@@ -255,7 +294,7 @@ fn table(args: &Args, rows: &[Row]) -> String {
             "\n{} with {}, the whole context once: {} tokens read in {:.0} s, then {:.2} tok/s of {:.2} that the \
              bandwidth allows with as many keys and values to read; {:.0} MB.",
             row.format.name(),
-            row.engine,
+            row.engine(),
             full.tokens,
             full.prefill_s,
             full.decode,
