@@ -11,6 +11,8 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use crate::tensors::{TensorInfo, most_common_format};
+
 /// Why a GGUF file was refused.
 #[derive(Debug, Error)]
 pub enum GgufError {
@@ -58,27 +60,11 @@ pub enum Value {
     Array(Vec<Value>),
 }
 
-/// What the header says of a tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorInfo {
-    /// Its name, such as `blk.0.attn_q.weight`.
-    pub name: String,
-    /// How many dimensions it has, 1 to 4.
-    pub dimensions: usize,
-    /// How many numbers it holds.
-    pub elements: u64,
-    /// Their size in the file.
-    pub bytes: u64,
-    /// ggml's number of their format.
-    format: u32,
-}
-
 /// The header of a GGUF file.
 #[derive(Debug)]
 pub struct Gguf {
     metadata: HashMap<String, Value>,
     tensors: Vec<TensorInfo>,
-    quantization: String,
 }
 
 impl Gguf {
@@ -106,8 +92,10 @@ impl Gguf {
             metadata.insert(key, reader.value(kind, 0)?);
         }
         let tensors = read_tensor_table(&mut reader, tensor_count, &metadata)?;
-        let quantization = quantization(&tensors).ok_or_else(|| damaged("it has no tensors"))?;
-        Ok(Self { metadata, tensors, quantization })
+        if tensors.is_empty() {
+            return Err(damaged("it has no tensors"));
+        }
+        Ok(Self { metadata, tensors })
     }
 
     /// The table of tensors, in the file's order.
@@ -119,7 +107,7 @@ impl Gguf {
     /// The number format that holds the most weights, such as `Q4_K`.
     #[must_use]
     pub fn quantization(&self) -> &str {
-        &self.quantization
+        most_common_format(&self.tensors).expect("a file without tensors is refused")
     }
 
     /// The value of `key`, if it is there.
@@ -233,31 +221,23 @@ fn read_tensor(reader: &mut Reader) -> Result<(TensorInfo, u64), GgufError> {
         return Err(damaged(format!("tensor `{name}` has {dimensions} dimensions")));
     }
     let too_large = || damaged(format!("tensor `{name}` is too large"));
-    let mut elements = 1u64;
+    let (mut elements, mut shape) = (1u64, Vec::new());
     for _ in 0..dimensions {
-        elements = elements.checked_mul(reader.u64()?).ok_or_else(too_large)?;
+        shape.push(reader.u64()?);
+        elements = elements.checked_mul(shape[shape.len() - 1]).ok_or_else(too_large)?;
     }
+    // ggml names the columns first.
+    shape.reverse();
     let format = reader.u32()?;
     let offset = reader.u64()?;
-    let Some((_, block, bytes)) = format_of(format) else {
+    let Some((format, block, bytes)) = format_of(format) else {
         return Err(GgufError::Format { tensor: name, format });
     };
     if !elements.is_multiple_of(block) {
         return Err(damaged(format!("tensor `{name}` does not fill its blocks")));
     }
     let bytes = (elements / block).checked_mul(bytes).ok_or_else(too_large)?;
-    Ok((TensorInfo { name, dimensions: dimensions as usize, elements, bytes, format }, offset))
-}
-
-/// The number format that holds the most weights. None where there are none.
-fn quantization(tensors: &[TensorInfo]) -> Option<String> {
-    let mut elements: HashMap<u32, u64> = HashMap::new();
-    for tensor in tensors {
-        let total = elements.entry(tensor.format).or_default();
-        *total = total.saturating_add(tensor.elements);
-    }
-    let (format, _) = elements.into_iter().max_by_key(|&(format, elements)| (elements, format))?;
-    format_of(format).map(|(name, _, _)| name.to_owned())
+    Ok((TensorInfo { name, shape, elements, bytes, format: format.to_owned() }, offset))
 }
 
 /// Name, elements per block and bytes per block of a ggml number format.

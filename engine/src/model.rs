@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::gguf::GgufError;
 use crate::template::{ChatTemplate, NamedTokens, TemplateError};
+use crate::tensors::TensorInfo;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Where a model's weights are.
@@ -36,6 +37,10 @@ pub struct Model {
     pub context_length: usize,
     /// Who made it, as far as its files say.
     pub owned_by: Option<String>,
+    /// What it is and is not for, as far as its files say.
+    pub description: Option<String>,
+    /// Its tensors, as the headers of its files have them.
+    pub tensors: Vec<TensorInfo>,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
     /// Its control tokens that have a name.

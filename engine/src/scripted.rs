@@ -199,6 +199,8 @@ pub fn byte_model(context_length: usize) -> Model {
         quantization: "F32".to_owned(),
         context_length,
         owned_by: None,
+        description: None,
+        tensors: Vec::new(),
         tokenizer: byte_tokenizer(),
         tokens,
         template: Some(template),

@@ -21,6 +21,27 @@ pub(crate) enum Command {
     Openapi,
     /// Say what this machine and this build are, and which models fit
     Doctor(DoctorArgs),
+    /// Look at a model without loading it
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Judge an OpenAI-compatible server with a French finance set
+    Eval(zyron_eval::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Say whether a model can be served, what of it would not work, and what memory it takes
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// A GGUF file or a safetensors folder
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,6 @@ mod report;
 mod shape;
 
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::bail;
 use serde::Serialize;
@@ -27,7 +26,7 @@ use crate::engines;
 
 /// Everything that is said, as text or as JSON. Bytes are bytes, bandwidths GB/s (10^9).
 #[derive(Serialize)]
-struct Report {
+pub(crate) struct Report {
     #[serde(flatten)]
     machine: Machine,
     gpu: Gpus,
@@ -42,7 +41,7 @@ struct Report {
     /// The flags of `zyron serve` that ask for the most exact format that fits, where there is a choice.
     recommended: Option<String>,
     /// What keeps this build, or the model, from running here.
-    problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
 /// A model, as its files say.
@@ -64,8 +63,8 @@ struct Described {
 /// What keeps this build or the model from running here, and a model that cannot be opened.
 pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     // Before the measurements, for whose time a wrong path should not wait.
-    let model = args.model.as_deref().map(open).transpose()?;
-    let report = Report::new(Machine::inspect(), gpu::inspect(), cfg!(feature = "cuda"), model);
+    let model = args.model.as_deref().map(|path| described(Model::open(path)?)).transpose()?;
+    let report = Report::inspect(model);
     let text = if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
     std::io::stdout().write_all(text.as_bytes())?;
     match &report.problems[..] {
@@ -74,13 +73,24 @@ pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<(Model, Shape)> {
-    let model = Model::open(path)?;
+fn described(model: Model) -> anyhow::Result<(Model, Shape)> {
     let shape = Shape::of(&model)?;
     Ok((model, shape))
 }
 
 impl Report {
+    /// Of a model on this machine.
+    ///
+    /// # Errors
+    /// What its files do not say.
+    pub(crate) fn of(model: Model) -> anyhow::Result<Self> {
+        Ok(Self::inspect(Some(described(model)?)))
+    }
+
+    fn inspect(model: Option<(Model, Shape)>) -> Self {
+        Self::new(Machine::inspect(), gpu::inspect(), cfg!(feature = "cuda"), model)
+    }
+
     fn new(machine: Machine, gpu: Gpus, is_cuda_build: bool, model: Option<(Model, Shape)>) -> Self {
         let place = Place::of(&machine, &gpu, is_cuda_build);
         let mut problems = Vec::new();

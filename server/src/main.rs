@@ -1,6 +1,7 @@
 //! The binary `zyron`: the command line, and the order in which things start and stop.
 
 mod banner;
+mod check;
 mod cli;
 mod doctor;
 mod engines;
@@ -19,13 +20,15 @@ use zyron_engine::{Engine, Model};
 use zyron_server::App;
 use zyron_server::config::{Config, EngineKind};
 
-use crate::cli::{Cli, Command, ServeArgs};
+use crate::cli::{Cli, Command, ModelCommand, ServeArgs};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => start(&args),
         Command::Openapi => print_openapi(),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Model(ModelCommand::Check(args)) => check::run(&args),
+        Command::Eval(args) => eval(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,6 +42,10 @@ fn main() -> ExitCode {
 fn print_openapi() -> anyhow::Result<()> {
     println!("{}", zyron_server::openapi().to_pretty_json()?);
     Ok(())
+}
+
+fn eval(args: zyron_eval::Args) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new().context("cannot start the runtime")?.block_on(zyron_eval::run(args))
 }
 
 fn start(args: &ServeArgs) -> anyhow::Result<()> {

@@ -25,6 +25,9 @@ fn Page() -> impl IntoView {
                     None => "En attente du modèle…".to_owned(),
                 }}
             </p>
+            <p data-testid="description">
+                {move || conversation.model.with(|model| model.as_ref().and_then(|model| model.description.clone()))}
+            </p>
             <button
                 type="button"
                 data-testid="new"

@@ -8,6 +8,7 @@ mod bench;
 mod check_aarch64;
 mod compat;
 mod cuda_check;
+mod mini;
 mod openapi;
 mod serve;
 mod setup;
@@ -83,6 +84,11 @@ enum Command {
     },
     /// Checks that the server compiles for 64-bit ARM.
     CheckAarch64,
+    /// Makes zyron-mini, the model inside the binary, again.
+    Mini {
+        /// Parts of the work; all of them where none is given.
+        steps: Vec<mini::Step>,
+    },
     /// Installs what `serve` and `test` need, and does nothing else; what another command needs comes with it.
     Setup,
 }
@@ -100,6 +106,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::CudaCheck { architectures } => cuda_check::run(&workspace, &architectures),
         Command::CheckAarch64 => check_aarch64::run(&workspace),
+        Command::Mini { steps } => mini::run(&workspace, &steps),
         Command::Setup => setup::run(&workspace),
     };
     match outcome {

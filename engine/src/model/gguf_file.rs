@@ -31,6 +31,8 @@ pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
         quantization: gguf.quantization().to_owned(),
         context_length,
         owned_by: gguf.str("general.organization").map(str::to_owned),
+        description: gguf.str("general.description").map(str::to_owned),
+        tensors: gguf.tensors().to_vec(),
         tokenizer,
         tokens,
         template,

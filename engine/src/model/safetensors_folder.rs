@@ -1,6 +1,6 @@
 //! A model in a folder as Hugging Face lays it out: `config.json`, `tokenizer.json`, safetensors files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Model, ModelError, Weights, name_of};
 use crate::template::NamedTokens;
+use crate::tensors::{TensorInfo, most_common_format};
 use crate::tokenizer::Tokenizer;
 
 /// Headers of real models are a few megabytes at most; the format's own limit is 100 MB.
@@ -24,7 +25,13 @@ pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
     let context_length = context_length
         .filter(|&length| length > 0)
         .ok_or_else(|| damaged("it has no positive `max_position_embeddings`"))?;
-    let quantization = check_weights(folder)?;
+    let tensors = read_weights(folder)?;
+    let quantization = most_common_format(&tensors)
+        .ok_or_else(|| ModelError::Damaged {
+            path: folder.to_owned(),
+            detail: "its weight files are empty".to_owned(),
+        })?
+        .to_owned();
 
     let generation = read_json(folder, "generation_config.json")?.unwrap_or_default();
     let tokenizer_config = read_json(folder, "tokenizer_config.json")?.unwrap_or_default();
@@ -50,6 +57,8 @@ pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
         quantization,
         context_length,
         owned_by: None,
+        description: None,
+        tensors,
         tokenizer,
         tokens,
         template,
@@ -99,17 +108,13 @@ fn template_source(folder: &Path, tokenizer_config: &Value) -> Result<Option<Str
     }))
 }
 
-/// Checks that every weight file is there and whole. Returns the number format that holds the most weights.
-fn check_weights(folder: &Path) -> Result<String, ModelError> {
-    let mut elements_by_format: BTreeMap<String, u64> = BTreeMap::new();
+/// Checks that every weight file is there and whole, and reads what they hold.
+fn read_weights(folder: &Path) -> Result<Vec<TensorInfo>, ModelError> {
+    let mut tensors = Vec::new();
     for path in weight_files(folder)? {
-        for (format, elements) in read_header(&path)? {
-            *elements_by_format.entry(format).or_default() += elements;
-        }
+        tensors.extend(read_header(&path)?);
     }
-    let most = elements_by_format.into_iter().max_by_key(|&(_, elements)| elements);
-    most.map(|(format, _)| format)
-        .ok_or_else(|| ModelError::Damaged { path: folder.to_owned(), detail: "its weight files are empty".to_owned() })
+    Ok(tensors)
 }
 
 fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
@@ -140,8 +145,8 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
         .collect()
 }
 
-/// The elements that each number format holds in one file, whose header must match its length.
-fn read_header(path: &Path) -> Result<Vec<(String, u64)>, ModelError> {
+/// The tensors of one file, whose header must match its length.
+fn read_header(path: &Path) -> Result<Vec<TensorInfo>, ModelError> {
     let io = |reason| ModelError::Io { path: path.to_owned(), reason };
     let damaged = |detail: String| ModelError::Damaged { path: path.to_owned(), detail };
     let mut file = File::open(path).map_err(io)?;
@@ -160,11 +165,15 @@ fn read_header(path: &Path) -> Result<Vec<(String, u64)>, ModelError> {
     if data != held {
         return Err(damaged(format!("its tensors need {data} bytes and it holds {held}")));
     }
-    let tensors = metadata.tensors();
-    Ok(tensors
-        .values()
-        .map(|info| (format!("{:?}", info.dtype), info.shape.iter().product::<usize>() as u64))
-        .collect())
+    let tensors = metadata.tensors().into_iter().map(|(name, info)| TensorInfo {
+        name,
+        shape: info.shape.iter().map(|&size| size as u64).collect(),
+        // The header was checked against itself: neither overflows.
+        elements: info.shape.iter().product::<usize>() as u64,
+        bytes: (info.data_offsets.1 - info.data_offsets.0) as u64,
+        format: format!("{:?}", info.dtype),
+    });
+    Ok(tensors.collect())
 }
 
 #[cfg(test)]

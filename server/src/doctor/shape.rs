@@ -4,7 +4,7 @@
 mod gguf;
 mod safetensors;
 
-use zyron_engine::{Model, Weights};
+use zyron_engine::{Model, TensorInfo, Weights};
 
 /// A group of a model's tensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -50,14 +50,6 @@ pub(super) const SEVEN_B: Shape = Shape {
     is_quantized: false,
 };
 
-/// What a file says of a tensor.
-struct Tensor {
-    name: String,
-    dimensions: usize,
-    elements: u64,
-    bytes: u64,
-}
-
 impl Shape {
     /// Of a model that can be opened.
     ///
@@ -65,15 +57,15 @@ impl Shape {
     /// What its files do not say.
     pub(super) fn of(model: &Model) -> anyhow::Result<Self> {
         let mut shape = match &model.weights {
-            Weights::Gguf(path) => gguf::read(path, &model.architecture)?,
-            Weights::Safetensors(folder) => safetensors::read(folder)?,
+            Weights::Gguf(path) => gguf::read(path, &model.architecture, &model.tensors)?,
+            Weights::Safetensors(folder) => safetensors::read(folder, &model.tensors)?,
         };
         shape.context = model.context_length as u64;
         Ok(shape)
     }
 
     /// Sorts the tensors into parts. The context is the model's to say.
-    fn new(kv_values: u64, used_experts: Option<f64>, is_quantized: bool, tensors: Vec<Tensor>) -> Self {
+    fn new(kv_values: u64, used_experts: Option<f64>, is_quantized: bool, tensors: &[TensorInfo]) -> Self {
         let mut shape = Self {
             context: 0,
             kv_values,
@@ -94,7 +86,7 @@ impl Shape {
                 &mut shape.embedding
             } else if name.contains("_exps.") || name.contains(".experts.") {
                 &mut shape.experts
-            } else if tensor.dimensions > 1 {
+            } else if tensor.shape.len() > 1 {
                 &mut shape.matrices
             } else {
                 &mut shape.rest
@@ -122,8 +114,15 @@ mod tests {
         assert_eq!(SEVEN_B.kv_values * 2, 524_288, "bytes in F16");
     }
 
-    fn tensor(name: &str, dimensions: usize, elements: u64) -> Tensor {
-        Tensor { name: name.to_owned(), dimensions, elements, bytes: elements * 2 }
+    fn tensor(name: &str, dimensions: usize, elements: u64) -> TensorInfo {
+        let shape = vec![1; dimensions];
+        TensorInfo {
+            name: name.to_owned(),
+            shape,
+            elements,
+            bytes: elements.saturating_mul(2),
+            format: "F16".to_owned(),
+        }
     }
 
     #[test]
@@ -136,15 +135,15 @@ mod tests {
                 tensor("blk.0.attn_norm.weight", 1, 8),
             ]
         };
-        let shape = Shape::new(7, Some(0.25), false, tensors());
+        let shape = Shape::new(7, Some(0.25), false, &tensors());
         assert_eq!(shape.embedding, Part { elements: 1, bytes: 2 });
         assert_eq!((shape.matrices.elements, shape.experts.elements, shape.rest.elements), (2, 4, 8));
         assert!(shape.is_tied && shape.used_experts == 0.25);
-        let with_output = tensors().into_iter().chain([tensor("output.weight", 2, 16)]).collect();
-        let untied = Shape::new(7, Some(f64::NAN), false, with_output);
+        let with_output: Vec<TensorInfo> = tensors().into_iter().chain([tensor("output.weight", 2, 16)]).collect();
+        let untied = Shape::new(7, Some(f64::NAN), false, &with_output);
         assert!(!untied.is_tied && untied.used_experts == 1.0);
         assert_eq!(untied.matrices.elements, 18);
-        let vast = Shape::new(7, None, false, vec![tensor("a", 2, u64::MAX / 2), tensor("b", 2, u64::MAX / 2)]);
+        let vast = Shape::new(7, None, false, &[tensor("a", 2, u64::MAX / 2), tensor("b", 2, u64::MAX / 2)]);
         assert_eq!(vast.matrices.bytes, u64::MAX, "what is too large is no panic");
         assert_eq!(kv_values(u64::MAX, 2, u64::MAX), u64::MAX);
     }

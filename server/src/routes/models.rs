@@ -17,6 +17,7 @@ fn describe(serving: &Serving) -> Model {
         context_length: serving.engine.context_length() as u64,
         architecture: model.architecture.clone(),
         quantization: model.quantization.clone(),
+        description: model.description.clone(),
     }
 }
 

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use zyron_engine::TensorInfo;
 use zyron_engine::gguf::{Gguf, GgufError, Value};
 
-use super::{Shape, Tensor, kv_values};
+use super::{Shape, kv_values};
 
-pub(super) fn read(path: &Path, architecture: &str) -> anyhow::Result<Shape> {
+pub(super) fn read(path: &Path, architecture: &str, tensors: &[TensorInfo]) -> anyhow::Result<Shape> {
     let unknown = || format!("the size of `{}` is unknown", path.display());
     let gguf = Gguf::open(path).with_context(unknown)?;
     let files = gguf.uint("split.count").unwrap_or(1);
@@ -16,14 +17,8 @@ pub(super) fn read(path: &Path, architecture: &str) -> anyhow::Result<Shape> {
     let number = |key: &str| gguf.uint(&format!("{architecture}.{key}"));
     let experts = number("expert_count").zip(number("expert_used_count"));
     let used_experts = experts.map(|(all, used)| used as f64 / all as f64);
-    let tensors = gguf.tensors().iter().map(|tensor| Tensor {
-        name: tensor.name.clone(),
-        dimensions: tensor.dimensions,
-        elements: tensor.elements,
-        bytes: tensor.bytes,
-    });
     // A choice of quantization that the file has made, whatever it is.
-    Ok(Shape::new(kv_values, used_experts, true, tensors.collect()))
+    Ok(Shape::new(kv_values, used_experts, true, tensors))
 }
 
 /// Numbers that a token leaves in the cache.
@@ -103,7 +98,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let path = folder.child("model.gguf");
         std::fs::write(&path, bytes).unwrap();
-        read(&path, "llama")
+        let tensors = Gguf::open(&path)?.tensors().to_vec();
+        read(&path, "llama", &tensors)
     }
 
     #[test]

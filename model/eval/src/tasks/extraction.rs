@@ -1,0 +1,69 @@
+//! A figure that a document has, by name.
+
+use serde::Deserialize;
+
+use super::figure::{self, Expected};
+use super::{Outcome, about, nothing_more};
+use crate::server::{Failure, Server};
+
+const MAX_TOKENS: u32 = 160;
+
+/// A document, and a figure that is asked for.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Item {
+    pub(crate) id: String,
+    /// How hard it was meant to be.
+    level: String,
+    document: String,
+    question: String,
+    #[serde(flatten)]
+    expected: Expected,
+}
+
+impl Item {
+    pub(super) async fn judge(&self, server: &Server) -> Result<Outcome, Failure> {
+        let answer = server.chat(&[about(&self.document, &self.question)], MAX_TOKENS, nothing_more()).await?;
+        let outcome = figure::outcome(&answer.text, &self.question, &self.expected);
+        let score = outcome.score;
+        Ok(outcome.with(&format!("right where {}", self.level), score).cut(&answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::items;
+    use crate::numbers::{Figure, numbers};
+
+    fn all() -> Vec<Item> {
+        items::EXTRACTION.read().unwrap()
+    }
+
+    /// The factors between euros, thousands and millions: the unit of a table is in its title.
+    const SCALES: [f64; 5] = [1.0, 1e3, 1e-3, 1e6, 1e-6];
+
+    #[test]
+    fn each_figure_is_in_its_document() {
+        for item in all() {
+            let figure = item.expected.figure();
+            let in_document = numbers(&item.document);
+            // A sign may be said in words, as a loss.
+            let is_there = SCALES.into_iter().flat_map(|scale| [scale, -scale]).any(|scale| {
+                let scaled = Figure { value: figure.value * scale, unit: figure.unit, decimals: 6 };
+                in_document.iter().any(|number| number.equals(&scaled))
+            });
+            assert!(is_there, "{}: {} {}", item.id, item.expected.value, item.expected.unit);
+        }
+    }
+
+    #[test]
+    fn the_figure_is_a_right_answer_and_another_is_none() {
+        for item in all() {
+            let decimals = item.expected.decimals;
+            let written = format!("{:.decimals$} {}", item.expected.value, item.expected.unit).replace('.', ",");
+            assert_eq!(figure::outcome(&written, &item.question, &item.expected).score, 1.0, "{}: {written}", item.id);
+            let wrong = format!("{:.decimals$} {}", item.expected.value * 1.5 + 7.0, item.expected.unit);
+            assert_eq!(figure::outcome(&wrong, &item.question, &item.expected).score, 0.0, "{}: {wrong}", item.id);
+        }
+    }
+}
