@@ -193,7 +193,16 @@ fn to_json(value: Value, kwargs: Kwargs) -> Result<Value, Error> {
     Ok(Value::from_safe_string(json))
 }
 
-fn serialize(value: &Value, formatter: impl Formatter) -> Result<String, serde_json::Error> {
+/// `json.dumps(value, ensure_ascii=False)`, as templates write JSON and models learn it.
+///
+/// # Panics
+/// Never: a JSON value can be written.
+#[must_use]
+pub fn python_json(value: &Json) -> String {
+    serialize(value, PythonFormatter(CompactFormatter)).expect("a JSON value can be written")
+}
+
+fn serialize(value: &impl Serialize, formatter: impl Formatter) -> Result<String, serde_json::Error> {
     let mut bytes = Vec::new();
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -234,12 +234,28 @@ mod tests {
         );
         assert!(refusal(|folder| fs::write(folder.join("config.json"), "{").unwrap()).contains("config.json"));
         assert!(refusal(|folder| fs::write(folder.join("tokenizer.json"), "{}").unwrap()).contains("tokenizer"));
+        let header = br#"{"a": 7}"#;
+        let odd = [&(header.len() as u64).to_le_bytes()[..], header].concat();
+        assert!(
+            refusal(|folder| fs::write(folder.join("model.safetensors"), odd).unwrap()).contains("model.safetensors")
+        );
         let index = r#"{"weight_map": {"w": "../../outside.safetensors"}}"#;
         assert!(
             refusal(|folder| fs::write(folder.join("model.safetensors.index.json"), index).unwrap())
                 .contains("outside")
         );
         assert!(Model::open(Path::new("nowhere")).unwrap_err().to_string().contains("no model at `nowhere`"));
+    }
+
+    #[test]
+    fn the_index_says_which_files_count() {
+        let folder = folder();
+        let at = |name: &str| folder.path().join(name);
+        fs::rename(at("model.safetensors"), at("a.safetensors")).unwrap();
+        fs::copy(at("a.safetensors"), at("consolidated.safetensors")).unwrap();
+        fs::write(at("model.safetensors.index.json"), r#"{"weight_map": {"w": "a.safetensors"}}"#).unwrap();
+        let [tensor] = &Model::open(folder.path()).unwrap().tensors[..] else { panic!("one tensor counts") };
+        assert_eq!((tensor.name.as_str(), &tensor.shape[..], tensor.elements, tensor.bytes), ("w", &[2, 2][..], 4, 8));
     }
 
     #[test]

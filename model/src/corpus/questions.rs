@@ -4,6 +4,7 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
+use zyron_engine::template::python_json;
 
 use super::commentary;
 use super::company::{Company, Year};
@@ -213,19 +214,6 @@ fn as_json(rng: &mut ChaCha8Rng, company: &Company) -> Document {
 /// Tenths as a JSON number.
 fn tenths(value: i64) -> Value {
     if value % 10 == 0 { json!(value / 10) } else { json!(value as f64 / 10.0) }
-}
-
-/// JSON with a space after colons and commas, as templates and models write it.
-pub(crate) fn python_json(value: &Value) -> String {
-    match value {
-        Value::Object(object) => {
-            let members: Vec<String> =
-                object.iter().map(|(key, value)| format!("{}: {}", json!(key), python_json(value))).collect();
-            format!("{{{}}}", members.join(", "))
-        }
-        Value::Array(items) => format!("[{}]", items.iter().map(python_json).collect::<Vec<_>>().join(", ")),
-        other => other.to_string(),
-    }
 }
 
 /// A ratio that the sheet does not have: its formula with the figures put in, and no result.

@@ -4,10 +4,10 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
+use zyron_engine::template::python_json;
 
 use super::company::Company;
 use super::french::{NO_BREAK, integer, percent, tenths};
-use super::questions::python_json;
 use super::statement::{Sheet, measure};
 use crate::document::{Body, Document, assistant, user};
 

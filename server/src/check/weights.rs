@@ -79,61 +79,54 @@ fn vocabulary(model: &Model) -> Option<Finding> {
 
 /// The sizes of a Mistral or Llama model; none of another, or of one with experts.
 fn sizes(model: &Model) -> Result<Option<Sizes>, String> {
+    let is_known = ["llama", "MistralForCausalLM", "LlamaForCausalLM"].contains(&model.architecture.as_str());
+    if !is_known {
+        return Ok(None);
+    }
     match &model.weights {
         Weights::Safetensors(folder) => {
-            if !["MistralForCausalLM", "LlamaForCausalLM"].contains(&model.architecture.as_str()) {
-                return Ok(None);
-            }
             let config = std::fs::read(folder.join("config.json")).map_err(|error| error.to_string())?;
             let config: Value = serde_json::from_slice(&config).map_err(|error| error.to_string())?;
-            let number = |key: &str| config[key].as_u64().filter(|&number| number > 0);
-            let required = |key: &str| number(key).ok_or_else(|| format!("`config.json` has no usable `{key}`"));
-            let (width, heads) = (required("hidden_size")?, required("num_attention_heads")?);
-            let sizes = Sizes {
-                layers: required("num_hidden_layers")?,
-                width,
-                heads,
-                kv_heads: number("num_key_value_heads").unwrap_or(heads),
-                head: number("head_dim").unwrap_or(width / heads),
-                inner: required("intermediate_size")?,
-                is_tied: config["tie_word_embeddings"].as_bool().unwrap_or(false),
-            };
-            sizes.bounded().map(Some)
+            let is_tied = config["tie_word_embeddings"].as_bool().unwrap_or(false);
+            Sizes::read(|[key, _]| (config[key].as_u64(), format!("`config.json` has no usable `{key}`")), is_tied)
         }
         Weights::Gguf(path) => {
-            if model.architecture != "llama" {
-                return Ok(None);
-            }
             let gguf = Gguf::open(path).map_err(|error| error.to_string())?;
-            let number = |key: &str| gguf.uint(&format!("llama.{key}")).filter(|&number| number > 0);
-            if number("expert_count").is_some() || gguf.uint("split.count").is_some_and(|files| files > 1) {
+            let number = |key: &str| gguf.uint(&format!("llama.{key}"));
+            if number("expert_count").is_some_and(|count| count > 0)
+                || gguf.uint("split.count").is_some_and(|files| files > 1)
+            {
                 return Ok(None);
             }
-            let required = |key: &str| number(key).ok_or_else(|| format!("it has no usable `llama.{key}`"));
-            let (width, heads) = (required("embedding_length")?, required("attention.head_count")?);
-            let sizes = Sizes {
-                layers: required("block_count")?,
-                width,
-                heads,
-                kv_heads: number("attention.head_count_kv").unwrap_or(heads),
-                head: number("attention.key_length").unwrap_or(width / heads),
-                inner: required("feed_forward_length")?,
-                is_tied: true,
-            };
-            sizes.bounded().map(Some)
+            Sizes::read(|[_, key]| (number(key), format!("it has no usable `llama.{key}`")), true)
         }
     }
+    .map(Some)
 }
 
 impl Sizes {
-    fn bounded(self) -> Result<Self, String> {
-        if self.layers > MOST_LAYERS {
-            return Err(format!("the configuration has {} layers, which cannot be", self.layers));
+    /// From numbers by their keys in `config.json` and in GGUF, each with what is said where it is missing.
+    fn read(number: impl Fn([&'static str; 2]) -> (Option<u64>, String), is_tied: bool) -> Result<Self, String> {
+        let optional = |keys| number(keys).0.filter(|&number| number > 0);
+        let required = |keys| optional(keys).ok_or_else(|| number(keys).1);
+        let width = required(["hidden_size", "embedding_length"])?;
+        let heads = required(["num_attention_heads", "attention.head_count"])?;
+        let sizes = Self {
+            layers: required(["num_hidden_layers", "block_count"])?,
+            width,
+            heads,
+            kv_heads: optional(["num_key_value_heads", "attention.head_count_kv"]).unwrap_or(heads),
+            head: optional(["head_dim", "attention.key_length"]).unwrap_or(width / heads),
+            inner: required(["intermediate_size", "feed_forward_length"])?,
+            is_tied,
+        };
+        if sizes.layers > MOST_LAYERS {
+            return Err(format!("the configuration has {} layers, which cannot be", sizes.layers));
         }
-        if !self.heads.is_multiple_of(self.kv_heads) {
-            return Err(format!("{} heads cannot share {} heads of keys and values", self.heads, self.kv_heads));
+        if !heads.is_multiple_of(sizes.kv_heads) {
+            return Err(format!("{heads} heads cannot share {} heads of keys and values", sizes.kv_heads));
         }
-        Ok(self)
+        Ok(sizes)
     }
 }
 

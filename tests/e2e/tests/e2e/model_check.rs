@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use serde_json::{Value, json};
 use temp_dir::TempDir;
 use zyron_engine::scripted::byte_tokenizer_json;
@@ -65,23 +66,13 @@ fn folder(change: impl FnOnce(&mut Vec<(String, Vec<usize>)>)) -> TempDir {
     tensors.push(("model.embed_tokens.weight".to_owned(), vec![rows, 8]));
     tensors.push(("lm_head.weight".to_owned(), vec![rows, 8]));
     change(&mut tensors);
-    fs::write(folder.child("model.safetensors"), safetensors(&tensors)).unwrap();
+    let zeros = vec![0; tensors.iter().map(|(_, shape)| shape.iter().product::<usize>() * 4).max().unwrap()];
+    let views = tensors.iter().map(|(name, shape)| {
+        let bytes = &zeros[..shape.iter().product::<usize>() * 4];
+        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    serialize_to_file(views, None, &folder.child("model.safetensors")).unwrap();
     folder
-}
-
-/// A file of zeros in F32.
-fn safetensors(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
-    let (mut header, mut end) = (serde_json::Map::new(), 0);
-    for (name, shape) in tensors {
-        let start = end;
-        end += shape.iter().product::<usize>() * 4;
-        header.insert(name.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}));
-    }
-    let header = Value::Object(header).to_string();
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(header.as_bytes());
-    bytes.resize(bytes.len() + end, 0);
-    bytes
 }
 
 #[test]
