@@ -49,8 +49,12 @@ fn has_libclang() -> bool {
     let versions = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let versions = versions.filter(|entry| entry.file_name().to_string_lossy().starts_with("llvm"));
     folders.extend(versions.map(|entry| entry.path().join("lib")));
-    let is_library =
-        |name: &str| name == "libclang.so" || name.starts_with("libclang.so.") || name.starts_with("libclang-");
+    // Not `libclang-cpp`, which others bring and the readers do not take.
+    let is_library = |name: &str| {
+        let has_version =
+            name.strip_prefix("libclang-").is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()));
+        name == "libclang.so" || name.starts_with("libclang.so.") || has_version
+    };
     folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten()).any(|file| {
         let name = file.file_name();
         let name = name.to_string_lossy();
