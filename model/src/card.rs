@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::train::{Recipe, Record};
 
@@ -33,6 +32,36 @@ pub struct Args {
 struct Counts {
     documents: usize,
     bytes: usize,
+}
+
+/// What the card says of a `report.json`; zyron-eval's `report.rs` writes it.
+#[derive(Deserialize)]
+struct Report {
+    run: Judged,
+    tasks: Vec<Task>,
+}
+
+#[derive(Deserialize)]
+struct Judged {
+    model: String,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    task: String,
+    /// Nothing where no item was measured.
+    score: Option<f64>,
+    interval: Option<Interval>,
+    chance: Option<f64>,
+    /// What n-gram models get, of the task in bits per byte.
+    #[serde(default)]
+    baselines: BTreeMap<String, f64>,
+}
+
+#[derive(Deserialize)]
+struct Interval {
+    low: f64,
+    high: f64,
 }
 
 /// Writes the card.
@@ -97,23 +126,84 @@ fn heldout_table(losses: &BTreeMap<String, f64>) -> String {
 
 /// The scores of `zyron eval`, a column a model.
 fn evaluation(paths: &[PathBuf]) -> anyhow::Result<String> {
-    if paths.is_empty() {
-        return Ok("Not measured.".to_owned());
-    }
-    let reports: Vec<Value> = paths.iter().map(|path| read(path)).collect::<anyhow::Result<_>>()?;
-    let names: Vec<&str> = reports.iter().map(|report| report["model"].as_str().unwrap_or("?")).collect();
+    let reports: Vec<Report> = paths.iter().map(|path| read(path)).collect::<anyhow::Result<_>>()?;
+    Ok(evaluation_table(&reports))
+}
+
+fn evaluation_table(reports: &[Report]) -> String {
+    let [Report { tasks, .. }, ..] = reports else { return "Not measured.".to_owned() };
+    let names: Vec<&str> = reports.iter().map(|report| report.run.model.as_str()).collect();
     let mut table = format!("| task | chance | {} |\n|---|--:|{}\n", names.join(" | "), "--:|".repeat(names.len()));
-    let tasks = reports[0]["tasks"].as_array().context("a report has tasks")?;
-    for task in tasks {
-        let name = task["task"].as_str().context("a task has a name")?;
-        let chance = task["chance"].as_f64().map_or(String::new(), |chance| format!("{chance:.2}"));
-        let of = |report: &Value| {
-            let same = report["tasks"].as_array()?.iter().find(|other| other["task"] == name)?;
-            Some(format!("{:.2} ({:.2}–{:.2})", same["score"].as_f64()?, same["low"].as_f64()?, same["high"].as_f64()?))
+    for Task { task: name, chance, .. } in tasks {
+        let chance = chance.map_or(String::new(), |chance| amount(name, chance));
+        let of = |report: &Report| {
+            let same = report.tasks.iter().find(|other| other.task == *name)?;
+            let interval = same.interval.as_ref().map_or(String::new(), |Interval { low, high }| {
+                format!(" ({} to {})", amount(name, *low), amount(name, *high))
+            });
+            Some(amount(name, same.score?) + &interval)
         };
         let scores: Vec<String> =
             reports.iter().map(|report| of(report).unwrap_or_else(|| "not measured".to_owned())).collect();
         let _ = writeln!(table, "| {name} | {chance} | {} |", scores.join(" | "));
     }
-    Ok(table)
+    for Task { task: name, baselines, .. } in tasks.iter().filter(|task| !task.baselines.is_empty()) {
+        let bits: Vec<String> =
+            baselines.iter().map(|(model, bits)| format!("{model} {}", amount(name, *bits))).collect();
+        let _ = write!(
+            table,
+            "\n`{name}` is in bits per byte: less is better. On the same items, n-gram models of bytes, trained on the \
+             same corpus, get: {}.\n",
+            bits.join(", ")
+        );
+    }
+    table
+}
+
+/// A share in per cent, but bits per byte as they are.
+fn amount(task: &str, value: f64) -> String {
+    if task == "text" { format!("{value:.3}") } else { format!("{:.1} %", 100.0 * value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Report, evaluation_table};
+
+    /// As zyron-eval writes it.
+    fn report(model: &str, tasks: &serde_json::Value) -> Report {
+        let run = json!({"set": "5e7", "model": model, "url": "http://localhost/v1", "format": "{question}{choice}", "limit": null});
+        let report = json!({"run": run, "tasks": tasks, "overall": null, "scores": {"text": {}, "tools": {}}});
+        serde_json::from_value(report).unwrap()
+    }
+
+    #[test]
+    fn the_table_of_the_evaluation_has_a_column_a_model() {
+        let text = json!({
+            "task": "text", "items": 40, "measured": 40, "score": 1.5, "interval": {"low": 1.4, "high": 1.6},
+            "chance": null, "baselines": {"5-gram": 2.25, "unigram": 4.5}, "extras": {"tokens": 271.1}, "not_measured": {},
+        });
+        let regulation = json!({
+            "task": "regulation", "items": 60, "measured": 60, "score": 0.45, "interval": {"low": 0.331, "high": 0.575},
+            "chance": 0.25, "extras": {}, "not_measured": {},
+        });
+        let tools = json!({
+            "task": "tools", "items": 2, "measured": 0, "score": null, "interval": null,
+            "chance": null, "extras": {}, "not_measured": {"HTTP 400: no tools": 2},
+        });
+        let reports = [report("mini", &json!([text, regulation])), report("other", &json!([tools, regulation, text]))];
+        let wanted = "\
+| task | chance | mini | other |
+|---|--:|--:|--:|
+| text |  | 1.500 (1.400 to 1.600) | 1.500 (1.400 to 1.600) |
+| regulation | 25.0 % | 45.0 % (33.1 % to 57.5 %) | 45.0 % (33.1 % to 57.5 %) |
+
+`text` is in bits per byte: less is better. On the same items, n-gram models of bytes, trained on the same corpus, get: 5-gram 2.250, unigram 4.500.
+";
+        assert_eq!(evaluation_table(&reports), wanted);
+        let table = evaluation_table(&reports[1..]);
+        assert!(table.contains("| tools |  | not measured |\n"), "{table}");
+        assert_eq!(evaluation_table(&[]), "Not measured.");
+    }
 }

@@ -98,6 +98,17 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Document>> {
     BufReader::new(file).lines().map(|line| Ok(serde_json::from_str(&line?)?)).collect()
 }
 
+/// Reads the part to train on as texts, for what counts in them.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_prose(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let documents = read(&folder.join("train.jsonl"))?.into_iter().enumerate();
+    // Of the generated conversations a part is enough, and more would drown the rest.
+    let chosen = documents.filter(|(at, document)| matches!(document.body, Body::Text(_)) || at % 8 == 0);
+    Ok(chosen.map(|(_, document)| document.prose()).collect())
+}
+
 fn write(path: &Path, documents: &[Document]) -> anyhow::Result<BTreeMap<String, Counts>> {
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     let mut file = BufWriter::new(File::create(path)?);

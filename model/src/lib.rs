@@ -1,6 +1,7 @@
 //! How zyron-mini is made: a corpus, a tokenizer trained on it, a network trained with both, and the files that the
 //! engines load. The server knows nothing of this crate; it embeds the files.
 
+pub mod baseline;
 pub mod card;
 pub mod corpus;
 pub mod document;

@@ -1,7 +1,7 @@
 //! `zyron-model`: makes zyron-mini, a step a command.
 
 use clap::{Parser, Subcommand};
-use zyron_model::{card, corpus, export, train, vocabulary};
+use zyron_model::{baseline, card, corpus, export, train, vocabulary};
 
 /// Makes zyron-mini, the small French finance model that Zyron comes with.
 #[derive(Parser)]
@@ -17,6 +17,8 @@ enum Command {
     Corpus(corpus::Args),
     /// Trains the tokenizer on the corpus.
     Tokenizer(vocabulary::Args),
+    /// Judges n-gram models, for comparison.
+    Baseline(baseline::Args),
     /// Trains the network; goes on where it was stopped.
     Train(train::Args),
     /// Writes the files that engines load.
@@ -29,6 +31,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Corpus(args) => corpus::run(&args),
         Command::Tokenizer(args) => vocabulary::run(&args),
+        Command::Baseline(args) => baseline::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Card(args) => card::run(&args),

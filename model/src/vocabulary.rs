@@ -15,7 +15,6 @@ use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer};
 
 use crate::corpus;
-use crate::document::Body;
 
 /// The first entries of the vocabulary, in Mistral's order (tokenizer v3).
 pub(crate) const CONTROL: [&str; 10] = [
@@ -53,14 +52,7 @@ pub struct Args {
 /// # Errors
 /// Where the corpus cannot be read or the file not be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let texts: Vec<String> = corpus::read(&args.corpus.join("train.jsonl"))?
-        .into_iter()
-        .enumerate()
-        // Of the generated conversations a part is enough, and more would drown the rest.
-        .filter(|(at, document)| matches!(document.body, Body::Text(_)) || at % 8 == 0)
-        .map(|(_, document)| document.prose())
-        .collect();
-    let tokenizer = train(texts, args.size)?;
+    let tokenizer = train(corpus::read_prose(&args.corpus)?, args.size)?;
     save(&tokenizer, &args.out)?;
     let heldout: Vec<String> =
         corpus::read(&args.corpus.join("heldout.jsonl"))?.iter().map(|one| one.prose()).collect();

@@ -28,6 +28,8 @@ pub(crate) enum Step {
     Corpus,
     /// The tokenizer, compared with Mistral's: a minute.
     Tokenizer,
+    /// What n-gram models get on the texts of `zyron eval`: seconds.
+    Baseline,
     /// The network: two hours on two cores; goes on where it was stopped.
     Train,
     /// The files that engines load.
@@ -41,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<()> {
     python::ensure_packages(workspace)?;
     let folder = workspace.cache().join("mini");
     fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
-    let all = [Step::Corpus, Step::Tokenizer, Step::Train, Step::Export, Step::Card];
+    let all = [Step::Corpus, Step::Tokenizer, Step::Baseline, Step::Train, Step::Export, Step::Card];
     for step in all.into_iter().filter(|step| steps.is_empty() || steps.contains(step)) {
         do_step(workspace, &folder, step)?;
     }
@@ -62,6 +64,11 @@ fn do_step(workspace: &Workspace, folder: &Path, step: Step) -> Result<()> {
             let mut compare = python::program(workspace, "python");
             compare.arg(workspace.path("model/compare_tokenizers.py"));
             run_program(compare.arg(corpus.join("heldout.jsonl")).arg(&tokenizer))
+        }
+        Step::Baseline => {
+            let (items, out) =
+                (workspace.path("model/eval/items/text.jsonl"), workspace.path("model/eval/baselines.json"));
+            zyron_model(workspace, "baseline", &[("--corpus", &corpus), ("--items", &items), ("--out", &out)])
         }
         Step::Train => {
             let files = [("--recipe", &recipe), ("--corpus", &corpus), ("--tokenizer", &tokenizer), ("--run", &train)];

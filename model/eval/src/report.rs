@@ -1,5 +1,6 @@
 //! What the results of a run come to: a score for each task and how far it can be trusted, alone and beside another run.
 
+mod baselines;
 mod comparison;
 mod markdown;
 
@@ -43,6 +44,9 @@ struct TaskReport {
     interval: Option<Interval>,
     /// What chance alone would get.
     chance: Option<f64>,
+    /// What n-gram models get over the same items, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    baselines: BTreeMap<String, f64>,
     /// The means of what else was observed.
     extras: BTreeMap<String, f64>,
     /// Why items have no score, and how many.
@@ -105,7 +109,8 @@ fn scores(results: &[&ItemResult]) -> Scores {
 
 impl TaskReport {
     fn new(task: Task, results: &[&ItemResult]) -> Self {
-        let samples: Vec<Sample> = scores(results).into_values().collect();
+        let scores = scores(results);
+        let samples: Vec<Sample> = scores.values().copied().collect();
         let score = (!samples.is_empty()).then(|| mean(samples.iter().copied()));
         let interval = score.and_then(|score| match samples.len() {
             count if task.is_right_or_wrong() => Some(wilson(score, count)),
@@ -132,6 +137,7 @@ impl TaskReport {
             score,
             interval,
             chance: task.chance(),
+            baselines: if task == Task::Text { baselines::over(&scores) } else { BTreeMap::new() },
             extras: means.collect(),
             not_measured,
         }
