@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import mistral_common
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from tokenizers import Tokenizer
 
@@ -17,17 +16,18 @@ def prose(line: str) -> str:
 
 
 def main() -> None:
-    heldout, ours = sys.argv[1:]
-    texts = [prose(line) for line in Path(heldout).read_text(encoding="utf-8").splitlines()]
+    heldout, ours, out = map(Path, sys.argv[1:])
+    texts = [prose(line) for line in heldout.read_text(encoding="utf-8").splitlines()]
     size = sum(len(text.encode()) for text in texts)
-    mine = Tokenizer.from_file(ours)
-    counts = {f"zyron-mini ({mine.get_vocab_size()})": lambda text: len(mine.encode(text, add_special_tokens=False).ids)}
-    for name, tokenizer in [("v3", MistralTokenizer.v3()), ("v3 (Tekken)", MistralTokenizer.v3(is_tekken=True))]:
+    mine = Tokenizer.from_file(str(ours))
+    counts = {f"zyron-mini ({mine.get_vocab_size()} entries)": lambda text: len(mine.encode(text, add_special_tokens=False).ids)}
+    for name, tokenizer in [("v3", MistralTokenizer.v3()), ("v3 Tekken", MistralTokenizer.v3(is_tekken=True))]:
         raw = tokenizer.instruct_tokenizer.tokenizer
-        counts[f"Mistral {name} ({raw.n_words})"] = lambda text, raw=raw: len(raw.encode(text, bos=False, eos=False))
-    print(f"mistral-common {mistral_common.__version__}, {size} bytes held out")
-    for name, count in counts.items():
-        print(f"{name}: {size / sum(map(count, texts)):.2f} bytes a token")
+        counts[f"Mistral {name} ({raw.n_words} entries)"] = lambda text, raw=raw: len(raw.encode(text, bos=False, eos=False))
+    rates = {name: round(size / sum(map(count, texts)), 2) for name, count in counts.items()}
+    for name, rate in rates.items():
+        print(f"{name}: {rate:.2f} bytes a token")
+    out.write_text(json.dumps(rates, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,17 @@
 //! damaged file is a sentence, not a panic in the engine that loads it afterwards.
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use thiserror::Error;
 
-use crate::tensors::{TensorInfo, most_common_format};
+use crate::tensors::{MAX_HEADER_BYTES, TensorInfo, most_common_format};
+
+/// The most metadata entries and elements of lists, all together: four lists for a vocabulary of two million tokens.
+const MAX_VALUES: u64 = 10_000_000;
 
 /// Why a GGUF file was refused.
 #[derive(Debug, Error)]
@@ -75,7 +78,7 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Self, GgufError> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
-        let mut reader = Reader { inner: BufReader::new(file), position: 0, length };
+        let mut reader = Reader { inner: BufReader::new(file), position: 0, length, values: 0 };
         if reader.bytes::<4>().map_err(|_| GgufError::NotGguf)? != *b"GGUF" {
             return Err(GgufError::NotGguf);
         }
@@ -89,7 +92,11 @@ impl Gguf {
         for _ in 0..metadata_count {
             let key = reader.string()?;
             let kind = reader.u32()?;
-            metadata.insert(key, reader.value(kind, 0)?);
+            let value = reader.value(kind, 0)?;
+            if metadata.contains_key(&key) {
+                return Err(damaged(format!("it has `{key}` twice")));
+            }
+            metadata.insert(key, value);
         }
         let tensors = read_tensor_table(&mut reader, tensor_count, &metadata)?;
         if tensors.is_empty() {
@@ -183,20 +190,22 @@ impl Gguf {
     }
 }
 
-/// Reads the table, and checks that each tensor lies within the file.
+/// Reads the table, and checks that each tensor has a place of its own within the file.
 fn read_tensor_table(
     reader: &mut Reader,
     count: u64,
     metadata: &HashMap<String, Value>,
 ) -> Result<Vec<TensorInfo>, GgufError> {
-    let mut data_length = 0u64;
     let mut tensors = Vec::new();
-    for _ in 0..count {
+    let mut places = Vec::new();
+    for at in 0..count {
         let (tensor, offset) = read_tensor(reader)?;
         let end = tensor.bytes.checked_add(offset);
-        data_length = data_length.max(end.ok_or_else(|| damaged(format!("tensor `{}` is too large", tensor.name)))?);
+        places.push((offset, end.ok_or_else(|| damaged(format!("tensor `{}` is too large", tensor.name)))?, at));
         tensors.push(tensor);
     }
+    check_names_and_places(&tensors, &mut places)?;
+    let data_length = places.last().map_or(0, |&(_, end, _)| end);
     let alignment = match metadata.get("general.alignment") {
         None => 32,
         Some(Value::Int(value)) if *value > 0 && value % 8 == 0 => *value as u64,
@@ -213,6 +222,20 @@ fn read_tensor_table(
     }
 }
 
+/// Checks that no two tensors share a name or a byte, and sorts `places`: where each begins and ends, and its number.
+fn check_names_and_places(tensors: &[TensorInfo], places: &mut [(u64, u64, u64)]) -> Result<(), GgufError> {
+    let mut names = HashSet::new();
+    if let Some(twice) = tensors.iter().find(|tensor| !names.insert(&tensor.name)) {
+        return Err(damaged(format!("it has tensor `{}` twice", twice.name)));
+    }
+    places.sort_unstable();
+    if let Some(overlap) = places.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+        let name = |at: u64| &tensors[at as usize].name;
+        return Err(damaged(format!("tensors `{}` and `{}` overlap", name(overlap[0].2), name(overlap[1].2))));
+    }
+    Ok(())
+}
+
 /// A tensor, and where it begins behind the header.
 fn read_tensor(reader: &mut Reader) -> Result<(TensorInfo, u64), GgufError> {
     let name = reader.string()?;
@@ -223,18 +246,24 @@ fn read_tensor(reader: &mut Reader) -> Result<(TensorInfo, u64), GgufError> {
     let too_large = || damaged(format!("tensor `{name}` is too large"));
     let (mut elements, mut shape) = (1u64, Vec::new());
     for _ in 0..dimensions {
-        shape.push(reader.u64()?);
-        elements = elements.checked_mul(shape[shape.len() - 1]).ok_or_else(too_large)?;
+        let size = reader.u64()?;
+        // Nothing would bound the other sizes.
+        if size == 0 {
+            return Err(damaged(format!("tensor `{name}` is empty")));
+        }
+        elements = elements.checked_mul(size).ok_or_else(too_large)?;
+        shape.push(size);
     }
     // ggml names the columns first.
+    let columns = shape[0];
     shape.reverse();
     let format = reader.u32()?;
     let offset = reader.u64()?;
     let Some((format, block, bytes)) = format_of(format) else {
         return Err(GgufError::Format { tensor: name, format });
     };
-    if !elements.is_multiple_of(block) {
-        return Err(damaged(format!("tensor `{name}` does not fill its blocks")));
+    if !columns.is_multiple_of(block) {
+        return Err(damaged(format!("the rows of tensor `{name}` do not fill their blocks")));
     }
     let bytes = (elements / block).checked_mul(bytes).ok_or_else(too_large)?;
     Ok((TensorInfo { name, shape, elements, bytes, format: format.to_owned() }, offset))
@@ -279,6 +308,8 @@ struct Reader {
     inner: BufReader<File>,
     position: u64,
     length: u64,
+    /// Metadata values read so far.
+    values: u64,
 }
 
 impl Reader {
@@ -299,6 +330,9 @@ impl Reader {
     fn check_left(&self, size: u64) -> Result<(), GgufError> {
         if size > self.length - self.position {
             return Err(damaged("it ends in the middle of its header"));
+        }
+        if self.position + size > MAX_HEADER_BYTES {
+            return Err(damaged(format!("its header is longer than {} MB", MAX_HEADER_BYTES / 1_000_000)));
         }
         Ok(())
     }
@@ -321,6 +355,10 @@ impl Reader {
     }
 
     fn value(&mut self, kind: u32, depth: u8) -> Result<Value, GgufError> {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(damaged(format!("its metadata has more than {} million values", MAX_VALUES / 1_000_000)));
+        }
         Ok(match kind {
             0 => Value::Int(self.bytes::<1>()?[0].into()),
             1 => Value::Int(i8::from_le_bytes(self.bytes()?).into()),
@@ -353,30 +391,50 @@ pub(crate) mod tests {
     use std::path::PathBuf;
 
     use proptest::prelude::*;
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 
+    /// A tensor in a file's table.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Tensor {
+        pub(crate) name: &'static str,
+        /// Columns first.
+        pub(crate) sizes: &'static [u64],
+        /// ggml's number.
+        pub(crate) format: u32,
+        pub(crate) offset: u64,
+    }
+
     /// Bytes of a small valid file: one F32 tensor of four elements.
     pub(crate) fn sample(entries: &[(&str, Value)]) -> Vec<u8> {
+        let mut bytes = header(entries, &[Tensor { name: "t", sizes: &[4], format: 0, offset: 0 }]);
+        bytes.resize(bytes.len() + 16, 0);
+        bytes
+    }
+
+    /// Everything before the weights, the padding too.
+    pub(crate) fn header(entries: &[(&str, Value)], tensors: &[Tensor]) -> Vec<u8> {
         let mut bytes = b"GGUF".to_vec();
         bytes.extend(3u32.to_le_bytes());
-        bytes.extend(1u64.to_le_bytes());
+        bytes.extend((tensors.len() as u64).to_le_bytes());
         bytes.extend((entries.len() as u64).to_le_bytes());
         for (key, value) in entries {
             put_string(&mut bytes, key);
             put_value(&mut bytes, value, true);
         }
-        put_string(&mut bytes, "t");
-        bytes.extend(1u32.to_le_bytes());
-        bytes.extend(4u64.to_le_bytes());
-        bytes.extend(0u32.to_le_bytes());
-        bytes.extend(0u64.to_le_bytes());
-        bytes.resize(bytes.len().next_multiple_of(32) + 16, 0);
+        for tensor in tensors {
+            put_string(&mut bytes, tensor.name);
+            bytes.extend((tensor.sizes.len() as u32).to_le_bytes());
+            bytes.extend(tensor.sizes.iter().flat_map(|size| size.to_le_bytes()));
+            bytes.extend(tensor.format.to_le_bytes());
+            bytes.extend(tensor.offset.to_le_bytes());
+        }
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
         bytes
     }
 
-    fn put_string(bytes: &mut Vec<u8>, text: &str) {
+    pub(crate) fn put_string(bytes: &mut Vec<u8>, text: &str) {
         bytes.extend((text.len() as u64).to_le_bytes());
         bytes.extend(text.as_bytes());
     }
@@ -417,7 +475,7 @@ pub(crate) mod tests {
 
     impl TestFile {
         pub(crate) fn path(&self) -> PathBuf {
-            self.0.child("model.gguf")
+            self.0.path().join("model.gguf")
         }
     }
 

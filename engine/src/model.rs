@@ -117,7 +117,12 @@ impl Model {
         })?;
         // Backends resolve a relative path against other folders, or take it for the name of a model on a hub.
         let path = path.canonicalize().map_err(|reason| ModelError::Io { path: path.to_owned(), reason })?;
-        if metadata.is_dir() { safetensors_folder::open(&path) } else { gguf_file::open(&path) }
+        match metadata.file_type() {
+            kind if kind.is_dir() => safetensors_folder::open(&path),
+            kind if kind.is_file() => gguf_file::open(&path),
+            // Reading a pipe could wait for ever.
+            _ => Err(ModelError::NotFound(path)),
+        }
     }
 
     fn compile_template(
@@ -135,3 +140,6 @@ fn name_of(path: &Path, extension: &str) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     name.strip_suffix(extension).unwrap_or(&name).to_owned()
 }
+
+#[cfg(test)]
+mod damage_tests;

@@ -68,6 +68,8 @@ pub struct ChatTemplate {
 }
 
 const NAME: &str = "chat";
+/// The longest template, in bytes. Those of real models are a few thousand, once compiled many times as large.
+const MAX_SOURCE_BYTES: usize = 1_000_000;
 
 impl ChatTemplate {
     /// Compiles a template.
@@ -75,6 +77,9 @@ impl ChatTemplate {
     /// # Errors
     /// [`TemplateError::Invalid`].
     pub fn new(source: &str, tokens: NamedTokens) -> Result<Self, TemplateError> {
+        if source.len() > MAX_SOURCE_BYTES {
+            return Err(TemplateError::Invalid(format!("it is longer than {MAX_SOURCE_BYTES} bytes")));
+        }
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
@@ -155,8 +160,8 @@ fn replace_generation_tags(source: &str) -> String {
     let mut replaced = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
-        let (before, tag) = (&rest[..start], &rest[start..start + length + 2]);
+        let Some(length) = rest[start + 2..].find("%}") else { break };
+        let (before, tag) = (&rest[..start], &rest[start..start + length + 4]);
         replaced.push_str(before);
         match tag[2..tag.len() - 2].trim_matches(|char: char| matches!(char, '-' | '+') || char.is_whitespace()) {
             "generation" => replaced.push_str(&tag.replace("generation", "if true")),
@@ -295,5 +300,6 @@ mod tests {
         assert!(matches!(render("{{ messages[0].nothing.more }}"), Err(TemplateError::Failed(_))));
         assert!(matches!(render("{{ strftime_now('%!') }}"), Err(TemplateError::Failed(_))));
         assert!(matches!(render("{% for %}"), Err(TemplateError::Invalid(_))));
+        assert!(matches!(render("{%}"), Err(TemplateError::Invalid(_))));
     }
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// The longest header that is read. Those of real models are a few megabytes, most of it the tokenizer's.
+pub(crate) const MAX_HEADER_BYTES: u64 = 64_000_000;
+
 /// A tensor in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo {

@@ -7,14 +7,24 @@ mod from_gguf;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use rand::Rng;
+use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::gguf::{Gguf, GgufError};
+use crate::tensors::MAX_HEADER_BYTES;
+
+/// The most token ids. No model has more than a million; a file that names a greater one is wrong.
+const MAX_VOCABULARY: usize = 1 << 21;
+/// The longest added token in bytes, and the most bytes of all: what finds them in text can take a thousand times as much
+/// memory.
+const MAX_ADDED_BYTES: usize = 1000;
+const MAX_ADDED_BYTES_IN_ALL: usize = 2_000_000;
 
 /// Why a tokenizer could not be made, or a text not be tokenized.
 #[derive(Debug, Error)]
@@ -51,9 +61,10 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Invalid`].
     pub fn from_file(path: &Path, end_of_sequence: BTreeSet<u32>) -> Result<Self, TokenizerError> {
-        let inner =
-            tokenizers::Tokenizer::from_file(path).map_err(|error| TokenizerError::Invalid(error.to_string()))?;
-        Self::new(inner, end_of_sequence)
+        if std::fs::metadata(path).map_err(invalid)?.len() > MAX_HEADER_BYTES {
+            return Err(invalid(format!("its file is longer than {} MB", MAX_HEADER_BYTES / 1_000_000)));
+        }
+        Self::from_bytes(&std::fs::read(path).map_err(invalid)?, end_of_sequence)
     }
 
     /// Builds the tokenizer that a GGUF file describes in its metadata.
@@ -66,17 +77,22 @@ impl Tokenizer {
     }
 
     pub(crate) fn from_json(json: &Value, end_of_sequence: BTreeSet<u32>) -> Result<Self, TokenizerError> {
-        let bytes = serde_json::to_vec(json).map_err(|error| TokenizerError::Invalid(error.to_string()))?;
-        let inner =
-            tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| TokenizerError::Invalid(error.to_string()))?;
-        Self::new(inner, end_of_sequence)
+        Self::from_bytes(&serde_json::to_vec(json).map_err(invalid)?, end_of_sequence)
+    }
+
+    fn from_bytes(json: &[u8], end_of_sequence: BTreeSet<u32>) -> Result<Self, TokenizerError> {
+        check_added_tokens(json)?;
+        // It panics on some wrong files.
+        let read = catch_unwind(|| tokenizers::Tokenizer::from_bytes(json));
+        let read = read.unwrap_or_else(|_| Err("it is damaged".into()));
+        Self::new(read.map_err(invalid)?, end_of_sequence)
     }
 
     fn new(mut inner: tokenizers::Tokenizer, end_of_sequence: BTreeSet<u32>) -> Result<Self, TokenizerError> {
         // A file may ask for these; a server that cuts prompts in silence is wrong, whatever the file says.
         inner.with_padding(None);
-        inner.with_truncation(None).map_err(|error| TokenizerError::Invalid(error.to_string()))?;
-        let text_bytes = TokenBytes::of(&inner)?.table(&inner);
+        inner.with_truncation(None).map_err(invalid)?;
+        let text_bytes = TokenBytes::of(&inner)?.table(&inner)?;
         let added = inner.get_added_vocabulary().get_added_tokens_decoder();
         let control_ids = added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect();
         let spellings: Vec<&str> = added
@@ -89,7 +105,7 @@ impl Tokenizer {
             None
         } else {
             let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(spellings);
-            Some(finder.map_err(|error| TokenizerError::Invalid(error.to_string()))?)
+            Some(finder.map_err(invalid)?)
         };
         // Private-use characters, so no template trims or splits it.
         let marker = format!("\u{F0000}{:032x}\u{F0001}", rand::rng().random::<u128>());
@@ -201,6 +217,32 @@ impl Tokenizer {
     }
 }
 
+fn invalid(error: impl ToString) -> TokenizerError {
+    TokenizerError::Invalid(error.to_string())
+}
+
+/// Checks how long the added tokens of a `tokenizer.json` are.
+fn check_added_tokens(json: &[u8]) -> Result<(), TokenizerError> {
+    #[derive(Deserialize)]
+    struct Added<'a> {
+        #[serde(default, borrow)]
+        added_tokens: Vec<Token<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Token<'a> {
+        #[serde(borrow)]
+        content: Cow<'a, str>,
+    }
+    let Added { added_tokens } = serde_json::from_slice(json).map_err(invalid)?;
+    let lengths = added_tokens.iter().map(|token| token.content.len());
+    match (lengths.clone().max(), lengths.sum::<usize>()) {
+        (Some(longest), all) if longest > MAX_ADDED_BYTES || all > MAX_ADDED_BYTES_IN_ALL => {
+            Err(invalid("its added tokens are too long"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Some tokenizers list whitespace as added tokens; only what has the shape of markup is control.
 fn looks_like_control(content: &str) -> bool {
     (content.starts_with('<') && content.ends_with('>')) || (content.starts_with('[') && content.ends_with(']'))
@@ -227,9 +269,12 @@ impl TokenBytes {
     }
 
     /// The text bytes of each id from 0 to the greatest.
-    fn table(&self, tokenizer: &tokenizers::Tokenizer) -> Vec<Box<[u8]>> {
+    fn table(&self, tokenizer: &tokenizers::Tokenizer) -> Result<Vec<Box<[u8]>>, TokenizerError> {
         let vocabulary = tokenizer.get_vocab(true);
         let size = vocabulary.values().max().map_or(0, |&id| id as usize + 1);
+        if size > MAX_VOCABULARY {
+            return Err(invalid(format!("a token has the id {}, which cannot be", size - 1)));
+        }
         let mut table = vec![Box::<[u8]>::default(); size];
         for (token, id) in &vocabulary {
             table[*id as usize] = self.bytes(token).into();
@@ -237,7 +282,7 @@ impl TokenBytes {
         for (id, token) in tokenizer.get_added_vocabulary().get_added_tokens_decoder() {
             table[*id as usize] = if token.special { Box::default() } else { token.content.as_bytes().into() };
         }
-        table
+        Ok(table)
     }
 
     fn bytes(&self, token: &str) -> Vec<u8> {

@@ -20,6 +20,9 @@ pub struct Args {
     /// The folder of the training's run
     #[arg(long)]
     run: PathBuf,
+    /// Bytes a token, by the tokenizer's name, as `model/compare_tokenizers.py` writes them
+    #[arg(long)]
+    tokenizers: PathBuf,
     /// Reports of `zyron eval` (`report.json`), this model's first, then those it is compared with
     #[arg(long)]
     report: Vec<PathBuf>,
@@ -89,6 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ("hours", format!("{:.1}", last.seconds / 3600.0)),
         ("flops", format!("{flops:.1e}")),
         ("corpus", corpus_table(&corpus)),
+        ("tokenizers", tokenizers(&read(&args.tokenizers)?)),
         ("heldout", heldout_table(&last.heldout)),
         ("evaluation", evaluation(&args.report)?),
     ];
@@ -114,6 +118,11 @@ fn corpus_table(parts: &BTreeMap<String, BTreeMap<String, Counts>>) -> String {
         }
     }
     table
+}
+
+fn tokenizers(rates: &BTreeMap<String, f64>) -> String {
+    let rates: Vec<String> = rates.iter().map(|(name, rate)| format!("{name}: {rate:.2}")).collect();
+    rates.join("; ")
 }
 
 fn heldout_table(losses: &BTreeMap<String, f64>) -> String {

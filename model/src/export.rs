@@ -73,6 +73,17 @@ pub fn write_exact_gguf(path: &Path, network: &Network, tokenizer: &str) -> anyh
     gguf::write(path, gguf::Format::F32, network.shape(), &rounded(network)?, tokenizer)
 }
 
+/// A network and the text of its tokenizer, out of a folder that [`write`] has written.
+///
+/// # Errors
+/// Where a file is missing or is not such a one.
+pub fn read(folder: &Path) -> anyhow::Result<(Network, String)> {
+    let config: Value = serde_json::from_str(&fs::read_to_string(folder.join("config.json"))?)?;
+    let tensors = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu)?;
+    let network = Network::from_tensors(shape(&config).context("config.json lacks a size")?, &tensors)?;
+    Ok((network, fs::read_to_string(folder.join("tokenizer.json"))?))
+}
+
 /// The parameters in BF16.
 fn rounded(network: &Network) -> anyhow::Result<HashMap<String, Tensor>> {
     let parameters = network.parameters().iter();
@@ -107,5 +118,21 @@ fn config(shape: &Shape) -> Value {
         "torch_dtype": "bfloat16",
         "use_cache": true,
         "vocab_size": shape.vocabulary,
+    })
+}
+
+/// The sizes that a [`config`] has.
+fn shape(config: &Value) -> Option<Shape> {
+    let number = |name: &str| Some(config[name].as_u64()? as usize);
+    Some(Shape {
+        vocabulary: number("vocab_size")?,
+        width: number("hidden_size")?,
+        layers: number("num_hidden_layers")?,
+        heads: number("num_attention_heads")?,
+        kv_heads: number("num_key_value_heads")?,
+        inner: number("intermediate_size")?,
+        context: number("max_position_embeddings")?,
+        theta: config["rope_theta"].as_f64()?,
+        epsilon: config["rms_norm_eps"].as_f64()?,
     })
 }

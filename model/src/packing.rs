@@ -208,16 +208,16 @@ mod tests {
     use crate::document::{Body, Document, assistant, user};
     use crate::vocabulary;
 
-    fn encoder(folder: &temp_dir::TempDir) -> Encoder {
+    fn encoder(folder: &tempfile::TempDir) -> Encoder {
         let texts = vec!["Le bilan décrit le patrimoine. {\"name\": \"calculer\"}".to_owned(); 9];
-        let path = folder.child("tokenizer.json");
+        let path = folder.path().join("tokenizer.json");
         vocabulary::train(texts, 330).unwrap().save(&path, false).unwrap();
         Encoder::new(Tokenizer::from_file(&path, [2].into()).unwrap()).unwrap()
     }
 
     #[test]
     fn only_answers_are_learnt() {
-        let folder = temp_dir::TempDir::new().unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
         let encoder = encoder(&folder);
         let call = serde_json::json!({"function": {"name": "calculer", "arguments": {"a": 1}}});
         let messages = vec![
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn conversations_are_whole_and_texts_are_cut() {
-        let folder = temp_dir::TempDir::new().unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
         let encoder = encoder(&folder);
         let documents: Vec<Document> = (1..40)
             .map(|at| match at % 2 {

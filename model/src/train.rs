@@ -396,7 +396,7 @@ mod tests {
     use std::path::Path;
 
     use serde_json::json;
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::{Args, run};
     use crate::document::Document;
@@ -452,7 +452,7 @@ mod tests {
         prepare(folder.path(), 40);
         let losses = losses(&train(folder.path(), "run", None));
         assert!(losses[0] > 5.0 && losses[39] < 1.0, "{losses:?}");
-        let curve = std::fs::read_to_string(folder.child("run/loss.svg")).unwrap();
+        let curve = std::fs::read_to_string(folder.path().join("run/loss.svg")).unwrap();
         assert!(curve.contains("<svg") && curve.contains("question"));
     }
 
@@ -474,10 +474,10 @@ mod tests {
         train(folder.path(), "run", Some(1));
         prepare(folder.path(), 3);
         let args = Args {
-            recipe: folder.child("recipe.json"),
+            recipe: folder.path().join("recipe.json"),
             corpus: folder.path().to_owned(),
-            tokenizer: folder.child("tokenizer.json"),
-            run: folder.child("run"),
+            tokenizer: folder.path().join("tokenizer.json"),
+            run: folder.path().join("run"),
             threads: Some(1),
             stop_after: None,
         };

@@ -79,8 +79,9 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let (findings, report) = match Model::open(&args.path) {
         Ok(model) => {
             let mut findings = all(&model);
-            let report = Report::of(model).map_err(|error| findings.push(Finding::problem(format!("{error:#}"))));
-            (findings, report.ok())
+            let report = Report::of(model).map_err(|error| findings.push(Finding::problem(format!("{error:#}")))).ok();
+            findings.extend(report.iter().flat_map(|report| &report.problems).map(Finding::problem));
+            (findings, report)
         }
         Err(error) => {
             let hint = hint(&args.path).map(Finding::note);
@@ -100,9 +101,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
             write!(output, "\n{report}")?;
         }
     }
-    let problems = checked.findings.iter().filter(|finding| finding.level == Level::Problem).count();
-    let of_machine = checked.report.map_or(0, |report| report.problems.len());
-    match problems + of_machine {
+    match checked.findings.iter().filter(|finding| finding.level == Level::Problem).count() {
         0 => Ok(()),
         1 => bail!("there is one problem"),
         several => bail!("there are {several} problems"),
@@ -137,15 +136,21 @@ fn companions(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// What a folder is that is no model, as far as its files tell.
+const NEMO: &str = "this is a checkpoint of NeMo: convert it to Hugging Face's layout first (docs/models.md)";
+
+/// What a file or folder is that is no model, as far as names tell.
 fn hint(path: &Path) -> Option<String> {
+    let is_nemo = |name: &str| name.ends_with(".nemo");
+    // An older checkpoint of NeMo is one file.
+    if path.is_file() {
+        return is_nemo(&path.to_string_lossy()).then(|| NEMO.to_owned());
+    }
     let names: Vec<String> =
         std::fs::read_dir(path).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
-    if any(&|name| name.ends_with(".nemo")) || any(&|name| name == "model_weights" || name == "model_config.yaml") {
-        return Some(
-            "this is a checkpoint of NeMo: convert it to Hugging Face's layout first (docs/models.md)".to_owned(),
-        );
+    let is_nemo_2 = any(&|name| name == "context") && any(&|name| name == "weights");
+    if any(&is_nemo) || is_nemo_2 || any(&|name| name == "model_weights" || name == "model_config.yaml") {
+        return Some(NEMO.to_owned());
     }
     if any(&|name| name == "adapter_config.json") && any(&|name| name.starts_with("adapter_model")) {
         return Some("this is an adapter (LoRA) without its base model: merge both first (docs/models.md)".to_owned());

@@ -49,7 +49,8 @@ pub(crate) struct ServeArgs {
     /// A configuration file; configs/default.toml has every key
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// A GGUF file, or a folder with config.json, tokenizer.json and safetensors files
+    /// A GGUF file, or a folder with config.json, tokenizer.json and safetensors files [default: zyron-mini, which is
+    /// inside this program]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// The model's name in the API [default: the name of the file or folder]

@@ -65,7 +65,7 @@ pub struct ServerConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// A GGUF file or a safetensors folder.
+    /// A GGUF file or a safetensors folder; without one, the model inside the program.
     pub path: Option<PathBuf>,
     /// Its name in the API.
     pub id: Option<String>,
@@ -133,6 +133,8 @@ pub enum EngineKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KvCacheType {
+    /// IEEE single precision.
+    F32,
     /// IEEE half precision.
     F16,
     /// 8 bits.
@@ -347,13 +349,13 @@ impl ServerConfig {
 
 #[cfg(test)]
 mod tests {
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 
     fn with_file(text: &str, overrides: &[(&str, String)]) -> Result<Config, String> {
         let folder = TempDir::new().unwrap();
-        let file = folder.child("zyron.toml");
+        let file = folder.path().join("zyron.toml");
         std::fs::write(&file, text).unwrap();
         Config::load(Some(&file), overrides).map_err(|error| error.to_string())
     }

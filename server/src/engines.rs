@@ -69,6 +69,7 @@ async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
         context_length: config.context_length,
         kv_cache_bytes: config.kv_cache_mb.saturating_mul(1_000_000),
         kv_cache_type: match config.kv_cache_type {
+            config::KvCacheType::F32 => KvCacheType::F32,
             config::KvCacheType::F16 => KvCacheType::F16,
             config::KvCacheType::Q8_0 => KvCacheType::Q8_0,
         },

@@ -6,8 +6,8 @@ mod cli;
 mod doctor;
 mod engines;
 mod logging;
+mod mini;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -78,9 +78,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         app.run(listener, shutdown).await;
         return Ok(());
     }
-    let path = config.model.path.clone().context("no model is given: use `--model PATH` or `model.path`")?;
     let loading = async {
-        let (model, engine) = load(&config, &path).await?;
+        let (model, engine) = load(&config).await?;
         app.serve_model(Arc::clone(&model), engine);
         banner::ready(address, &model.id, key.is_some());
         std::future::pending::<anyhow::Result<()>>().await
@@ -91,9 +90,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
 }
 
-async fn load(config: &Config, path: &Path) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>)> {
+async fn load(config: &Config) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>)> {
     let start = Instant::now();
-    let path = path.to_owned();
+    let unpacked;
+    let path = match &config.model.path {
+        Some(path) => path.clone(),
+        None => {
+            unpacked = mini::Unpacked::new().context("cannot write the model of this program to a temporary file")?;
+            unpacked.path().to_owned()
+        }
+    };
     let mut model = tokio::task::spawn_blocking(move || Model::open(&path)).await??;
     if let Some(id) = &config.model.id {
         model.id.clone_from(id);

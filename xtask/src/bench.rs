@@ -36,7 +36,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
-    setup::for_serving(workspace)?;
+    setup::for_checkpoint(workspace)?;
     serve::build(workspace)?;
     let figures = workspace.path(FIGURES).into_os_string();
     let zyron = workspace.server_binary().into_os_string();

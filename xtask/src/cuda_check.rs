@@ -40,7 +40,7 @@ const EMPTY_ARCHIVE: &str = "!<arch>\n";
 
 /// Builds for each of `architectures`, such as 90 for an H100 and 121 for a GB10, and starts what was built.
 pub(crate) fn run(workspace: &Workspace, architectures: &[u32]) -> Result<()> {
-    setup::for_serving(workspace)?;
+    setup::for_checkpoint(workspace)?;
     web::build(workspace)?;
     let toolkit = toolkit(workspace)?;
     for &architecture in architectures {

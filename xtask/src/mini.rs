@@ -21,6 +21,9 @@ const FICHES: Pinned = Pinned {
 /// Where the model is kept, in the repository.
 const MODEL: &str = "model/zyron-mini";
 
+/// How many bytes a token is, by the tokenizer's name.
+const TOKENIZERS: &str = "tokenizers.json";
+
 /// A part of the work, each of which needs those before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Step {
@@ -61,9 +64,7 @@ fn do_step(workspace: &Workspace, folder: &Path, step: Step) -> Result<()> {
         }
         Step::Tokenizer => {
             zyron_model(workspace, "tokenizer", &[("--corpus", &corpus), ("--out", &tokenizer)])?;
-            let mut compare = python::program(workspace, "python");
-            compare.arg(workspace.path("model/compare_tokenizers.py"));
-            run_program(compare.arg(corpus.join("heldout.jsonl")).arg(&tokenizer))
+            compare_tokenizers(workspace, folder, &corpus, &tokenizer)
         }
         Step::Baseline => {
             let (items, out) =
@@ -79,6 +80,7 @@ fn do_step(workspace: &Workspace, folder: &Path, step: Step) -> Result<()> {
         }
         Step::Card => {
             let mut card = command(workspace, "card", &[("--corpus", &corpus), ("--run", &train), ("--out", &model)]);
+            card.arg("--tokenizers").arg(folder.join(TOKENIZERS));
             // Those of `zyron eval --out .cache/mini/eval/NAME`, this model's first.
             let reports =
                 ["zyron-mini", "SmolLM2-135M-Instruct"].map(|name| folder.join("eval").join(name).join("report.json"));
@@ -88,6 +90,19 @@ fn do_step(workspace: &Workspace, folder: &Path, step: Step) -> Result<()> {
             run_program(&mut card)
         }
     }
+}
+
+/// Beside Mistral's, which are in a Python package of theirs.
+fn compare_tokenizers(workspace: &Workspace, folder: &Path, corpus: &Path, tokenizer: &Path) -> Result<()> {
+    let packages = folder.join("python");
+    let mut install = python::pip(workspace, "install");
+    install.args(["--quiet", "--upgrade", "--target"]).arg(&packages);
+    install.arg("--requirement").arg(workspace.path("model/requirements.txt"));
+    run_program(&mut install).context("could not install Mistral's tokenizers; is PyPI reachable?")?;
+    let mut compare = python::program(workspace, "python");
+    compare.env("PYTHONPATH", packages).arg(workspace.path("model/compare_tokenizers.py"));
+    compare.arg(corpus.join("heldout.jsonl")).arg(tokenizer).arg(folder.join(TOKENIZERS));
+    run_program(&mut compare)
 }
 
 fn zyron_model(workspace: &Workspace, what: &str, options: &[(&str, &PathBuf)]) -> Result<()> {

@@ -45,7 +45,7 @@ fn modified(file: &Path) -> Result<SystemTime> {
 mod tests {
     use std::time::Duration;
 
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 

@@ -33,7 +33,7 @@ impl Pinned {
 mod tests {
     use std::fs;
 
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 

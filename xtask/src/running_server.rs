@@ -128,7 +128,7 @@ fn tail(text: &str, count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 

@@ -22,7 +22,7 @@ pub(crate) fn for_building(workspace: &Workspace) -> Result<()> {
 }
 
 /// What getting the checkpoint takes, besides.
-pub(crate) fn for_serving(workspace: &Workspace) -> Result<()> {
+pub(crate) fn for_checkpoint(workspace: &Workspace) -> Result<()> {
     apt::ensure(workspace, &[apt::COMPILER, apt::CMAKE, apt::LIBCLANG, apt::PYTHON])?;
     for_building(workspace)?;
     checkpoint::ensure(workspace).map(drop)
@@ -38,7 +38,7 @@ pub(crate) fn for_tests(workspace: &Workspace, fast: bool) -> Result<()> {
         needs.push(apt::CHROMIUM);
     }
     apt::ensure(workspace, &needs)?;
-    for_serving(workspace)?;
+    for_checkpoint(workspace)?;
     let _lock = workspace.lock_cache()?;
     python::ensure_packages(workspace)?;
     node::ensure_packages(workspace, "tests/sdk/javascript")?;

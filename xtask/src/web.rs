@@ -97,7 +97,7 @@ fn remove_others(folder: &Path, files: &Files) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 

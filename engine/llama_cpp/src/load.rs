@@ -78,6 +78,8 @@ impl Default for LoadOptions {
 /// The number format of keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KvCacheType {
+    /// IEEE single precision: twice the memory of half precision, for comparisons.
+    F32,
     /// IEEE half precision.
     #[default]
     F16,
@@ -303,8 +305,14 @@ impl Plan {
         };
         let threads = i32::try_from(threads).unwrap_or(1);
         let kind = match options.kv_cache_type {
+            KvCacheType::F32 => params::KvCacheType::F32,
             KvCacheType::F16 => params::KvCacheType::F16,
             KvCacheType::Q8_0 => params::KvCacheType::Q8_0,
+        };
+        // The fused kernels read keys and values as F16, whatever the cache has.
+        let attention = match options.kv_cache_type {
+            KvCacheType::F32 => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED,
+            KvCacheType::F16 | KvCacheType::Q8_0 => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO,
         };
         let (cells, unified) = match self.layout {
             Layout::Streams { tokens } => (tokens * self.slots, false),
@@ -319,6 +327,7 @@ impl Plan {
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
             .with_kv_unified(unified)
+            .with_flash_attention_policy(attention)
             .with_type_k(kind)
             .with_type_v(kind)
             // A sliding window would forget what a later request could share.
@@ -343,6 +352,7 @@ fn bytes_per_token(model: &Model, weights: &LlamaModel, kind: KvCacheType) -> u6
     let width = number("attention.key_length").unwrap_or(head) + number("attention.value_length").unwrap_or(head);
     let values = u64::from(weights.n_layer()) * u64::from(weights.n_head_kv()) * width;
     match kind {
+        KvCacheType::F32 => values * 4,
         KvCacheType::F16 => values * 2,
         KvCacheType::Q8_0 => values * 34 / 32,
     }

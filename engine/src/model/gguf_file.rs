@@ -40,18 +40,18 @@ pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
 
     use super::open;
     use crate::gguf::Value;
     use crate::gguf::tests::{sample, write};
 
-    fn strings(texts: &[&str]) -> Value {
+    pub(in crate::model) fn strings(texts: &[&str]) -> Value {
         Value::Array(texts.iter().map(|&text| Value::String(text.to_owned())).collect())
     }
 
-    fn entries() -> Vec<(&'static str, Value)> {
+    pub(in crate::model) fn entries() -> Vec<(&'static str, Value)> {
         let text = |text: &str| Value::String(text.to_owned());
         vec![
             ("general.architecture", text("llama")),
@@ -90,12 +90,11 @@ mod tests {
         assert!(open(Path::new("Cargo.toml")).unwrap_err().to_string().contains("not a GGUF file"));
     }
 
-    #[test]
-    fn sentence_piece_merges_follow_the_scores() {
+    pub(in crate::model) fn sentence_piece_entries() -> Vec<(&'static str, Value)> {
         let text = |text: &str| Value::String(text.to_owned());
         let pieces = ["<unk>", "<s>", "</s>", "<0xC3>", "<0xA9>", "▁", "a", "b", "▁a", "ab", "▁ab"];
         let scores = [0.0, 0.0, 0.0, 0.0, 0.0, -5.0, -6.0, -7.0, -1.0, -2.0, -3.0];
-        let file = write(&sample(&[
+        vec![
             ("general.architecture", text("llama")),
             ("llama.context_length", Value::Int(64)),
             ("tokenizer.ggml.model", text("llama")),
@@ -105,7 +104,12 @@ mod tests {
             ("tokenizer.ggml.unknown_token_id", Value::Int(0)),
             ("tokenizer.ggml.bos_token_id", Value::Int(1)),
             ("tokenizer.ggml.eos_token_id", Value::Int(2)),
-        ]));
+        ]
+    }
+
+    #[test]
+    fn sentence_piece_merges_follow_the_scores() {
+        let file = write(&sample(&sentence_piece_entries()));
         let tokenizer = open(&file.path()).unwrap().tokenizer;
         assert_eq!(tokenizer.encode("ab é", true).unwrap(), [1, 10, 5, 3, 4]);
         assert_eq!(tokenizer.text_bytes(10), b" ab");

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::{Model, ModelError, Weights, name_of};
 use crate::template::NamedTokens;
-use crate::tensors::{TensorInfo, most_common_format};
+use crate::tensors::{MAX_HEADER_BYTES, TensorInfo, most_common_format};
 use crate::tokenizer::Tokenizer;
 
-/// Headers of real models are a few megabytes at most; the format's own limit is 100 MB.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// The longest JSON file, but for the tokenizer's, and chat template: an index of 200,000 tensors is half as long.
+const MAX_TEXT_BYTES: u64 = 32_000_000;
 
 pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
     let config = read_json(folder, "config.json")?
@@ -66,11 +66,21 @@ pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, ModelError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(reason) => Err(ModelError::Io { path: path.to_owned(), reason }),
+    let io = |reason| ModelError::Io { path: path.to_owned(), reason };
+    let damaged = |detail: String| ModelError::Damaged { path: path.to_owned(), detail };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(reason) => return Err(io(reason)),
+    };
+    // A pipe could keep its reader for ever, a device send it bytes for ever.
+    if !metadata.is_file() {
+        return Err(damaged("it is not a file".to_owned()));
     }
+    if metadata.len() > MAX_TEXT_BYTES {
+        return Err(damaged(format!("it is longer than {} MB", MAX_TEXT_BYTES / 1_000_000)));
+    }
+    std::fs::read_to_string(path).map(Some).map_err(io)
 }
 
 fn read_json(folder: &Path, name: &str) -> Result<Option<Value>, ModelError> {
@@ -154,8 +164,11 @@ fn read_header(path: &Path) -> Result<Vec<TensorInfo>, ModelError> {
     let mut size = [0; 8];
     file.read_exact(&mut size).map_err(|_| damaged("it is too short for a safetensors file".to_owned()))?;
     let header = u64::from_le_bytes(size);
-    if header > MAX_HEADER_BYTES || header > length.saturating_sub(8) {
+    if header > length.saturating_sub(8) {
         return Err(damaged("its header does not fit the file".to_owned()));
+    }
+    if header > MAX_HEADER_BYTES {
+        return Err(damaged(format!("its header is longer than {} MB", MAX_HEADER_BYTES / 1_000_000)));
     }
     let mut bytes = vec![0; header as usize];
     file.read_exact(&mut bytes).map_err(io)?;
@@ -177,13 +190,13 @@ fn read_header(path: &Path) -> Result<Vec<TensorInfo>, ModelError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
     use std::path::Path;
 
     use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
     use serde_json::json;
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use crate::Conversation;
 
@@ -191,7 +204,7 @@ mod tests {
     use crate::scripted::byte_tokenizer_json;
 
     /// A folder that passes every check, though its one tensor is no model.
-    fn folder() -> TempDir {
+    pub(in crate::model) fn folder() -> TempDir {
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name);
         let config =

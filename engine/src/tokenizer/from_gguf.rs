@@ -7,12 +7,18 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::TokenizerError;
+use super::{MAX_VOCABULARY, TokenizerError};
 use crate::gguf::{self, Gguf};
 
 /// Kinds of token, as `tokenizer.ggml.token_type` numbers them.
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
+
+/// The most merges. Real vocabularies have two for each token.
+const MAX_MERGES: usize = 2 * MAX_VOCABULARY;
+/// The most bytes that are read to find the merges: the squares of the tokens' lengths, added up. Real vocabularies stay
+/// under a tenth.
+const MAX_MERGED_BYTES: usize = 2_000_000_000;
 
 /// Control tokens that end a turn but that files often do not list as end of sequence.
 const END_OF_TURN: [&str; 6] =
@@ -21,6 +27,9 @@ const END_OF_TURN: [&str; 6] =
 /// The `tokenizer.json` that `gguf` describes, and the ids that end an answer.
 pub(super) fn convert(gguf: &Gguf) -> Result<(Value, BTreeSet<u32>), TokenizerError> {
     let tokens = gguf.require_strings("tokenizer.ggml.tokens")?;
+    if tokens.len() > MAX_VOCABULARY {
+        return Err(TokenizerError::Invalid(format!("it has {} entries, which cannot be", tokens.len())));
+    }
     let kinds = token_kinds(gguf, tokens.len())?;
     let added: Vec<Value> = tokens
         .iter()
@@ -142,7 +151,7 @@ fn sentence_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError>
         "model": {
             "type": "BPE",
             "vocab": vocabulary(tokens),
-            "merges": merges_of(tokens, &scores),
+            "merges": merges_of(tokens, &scores)?,
             "unk_token": unknown,
             "fuse_unk": true,
             "byte_fallback": true,
@@ -152,7 +161,11 @@ fn sentence_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError>
 
 /// The merges behind a SentencePiece vocabulary: each way to put a piece together from two others, the best-scored
 /// piece first; among ways to the same score, by the ids of the parts.
-fn merges_of(tokens: &[&str], scores: &[f64]) -> Vec<[String; 2]> {
+fn merges_of(tokens: &[&str], scores: &[f64]) -> Result<Vec<[String; 2]>, TokenizerError> {
+    let read = tokens.iter().fold(0, |sum: usize, token| sum.saturating_add(token.len().saturating_mul(token.len())));
+    if read > MAX_MERGED_BYTES {
+        return Err(TokenizerError::Invalid("its tokens are too long".to_owned()));
+    }
     let ids: HashMap<&str, usize> = tokens.iter().enumerate().map(|(id, token)| (*token, id)).collect();
     let mut merges: Vec<(f64, usize, usize)> = Vec::new();
     for (token, &score) in tokens.iter().zip(scores) {
@@ -161,9 +174,12 @@ fn merges_of(tokens: &[&str], scores: &[f64]) -> Vec<[String; 2]> {
                 merges.push((score, left, right));
             }
         }
+        if merges.len() > MAX_MERGES {
+            return Err(TokenizerError::Invalid("its tokens are made of each other in too many ways".to_owned()));
+        }
     }
     merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-    merges.into_iter().map(|(_, left, right)| [tokens[left].to_owned(), tokens[right].to_owned()]).collect()
+    Ok(merges.into_iter().map(|(_, left, right)| [tokens[left].to_owned(), tokens[right].to_owned()]).collect())
 }
 
 /// Puts the BOS token before a text, where the file asks for it (or, by `default`, where it does not say).

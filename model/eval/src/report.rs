@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn it_is_read_back_as_it_was_written() {
         let results: Vec<ItemResult> = (0..8).map(|at| result(Task::Advice, at, f64::from(at < 3))).collect();
-        let folder = temp_dir::TempDir::new().unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
         let mut report = Report::new(run("a"), &results);
         report.compare(&Report::new(run("b"), &results));
         report.write(folder.path()).unwrap();

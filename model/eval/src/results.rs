@@ -154,7 +154,7 @@ pub(crate) fn differences(there: &Run, here: &Run) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 

@@ -194,7 +194,7 @@ pub(super) fn reason(error: reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -203,7 +203,7 @@ mod tests {
 
     fn servers(base: &str, key: Option<&str>) -> Result<Servers, ServersError> {
         let folder = TempDir::new().unwrap();
-        let file = folder.child("zyron.toml");
+        let file = folder.path().join("zyron.toml");
         let text = format!("[engine]\nkind = \"upstream\"\n[upstream]\nservers = [\"{base}\"]\n");
         std::fs::write(&file, text).unwrap();
         let config = Config::load(Some(&file), &[("upstream.health_interval_ms", "1".into())]).unwrap();

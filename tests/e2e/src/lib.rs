@@ -136,8 +136,8 @@ impl FrontServer {
     /// Starts one before `servers`, whose addresses lack `/v1`, and waits until it knows one of them to be there.
     pub async fn start(servers: &[&str], key: Option<&str>, overrides: &[(&'static str, String)]) -> Self {
         let addresses: Vec<String> = servers.iter().map(|base| format!("\"{base}/v1\"")).collect();
-        let folder = temp_dir::TempDir::new().expect("a folder can be made");
-        let file = folder.child("zyron.toml");
+        let folder = tempfile::TempDir::new().expect("a folder can be made");
+        let file = folder.path().join("zyron.toml");
         let text = format!(
             "[engine]\nkind = \"upstream\"\n[upstream]\nservers = [{}]\nhealth_interval_ms = 50\n",
             addresses.join(", ")

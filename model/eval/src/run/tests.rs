@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use clap::Parser;
 use serde_json::{Value, json};
-use temp_dir::TempDir;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::*;

@@ -47,7 +47,7 @@ fn cache(gguf: &Gguf, architecture: &str) -> Result<u64, GgufError> {
 
 #[cfg(test)]
 mod tests {
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 
@@ -96,7 +96,7 @@ mod tests {
 
     fn read_bytes(bytes: &[u8]) -> anyhow::Result<Shape> {
         let folder = TempDir::new().unwrap();
-        let path = folder.child("model.gguf");
+        let path = folder.path().join("model.gguf");
         std::fs::write(&path, bytes).unwrap();
         let tensors = Gguf::open(&path)?.tensors().to_vec();
         read(&path, "llama", &tensors)

@@ -35,13 +35,13 @@ fn cache(config: &Value) -> anyhow::Result<u64> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use temp_dir::TempDir;
+    use tempfile::TempDir;
 
     use super::*;
 
     fn read_config(config: &Value) -> anyhow::Result<Shape> {
         let folder = TempDir::new().unwrap();
-        std::fs::write(folder.child("config.json"), config.to_string()).unwrap();
+        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
         let tensor = |name: &str, rows: u64, columns: u64| TensorInfo {
             name: name.to_owned(),
             shape: vec![rows, columns],

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use temp_dir::TempDir;
+use tempfile::TempDir;
 
 /// The binary under test; `cargo xtask test` says where it is.
 pub(crate) fn zyron() -> PathBuf {
@@ -50,15 +50,20 @@ fn model(path: &Path) -> String {
 #[test]
 fn a_wrong_path_is_said_and_no_hub_is_asked() {
     assert!(model(Path::new("mistralai/Mistral-7B-v0.3")).contains("there is no model at `mistralai/Mistral-7B-v0.3`"));
-    assert!(sentence(&serve(&[]).output().unwrap()).contains("no model is given"));
     let folder = TempDir::new().unwrap();
     assert!(model(folder.path()).contains("no `config.json`"));
 }
 
 #[test]
+fn a_model_that_cannot_be_unpacked_is_said() {
+    let output = serve(&[]).env("TMPDIR", "/nowhere").output().unwrap();
+    assert!(sentence(&output).contains("temporary file"));
+}
+
+#[test]
 fn a_damaged_file_is_said() {
     let folder = TempDir::new().unwrap();
-    let path = folder.child("model.gguf");
+    let path = folder.path().join("model.gguf");
     let bytes = fs::read(checkpoint()).unwrap();
     for (length, reason) in [(0, "not a GGUF file"), (1000, "damaged"), (bytes.len() - 1, "damaged")] {
         fs::write(&path, &bytes[..length]).unwrap();
@@ -72,7 +77,7 @@ fn a_damaged_file_is_said() {
 #[test]
 fn an_architecture_nobody_knows_is_said() {
     let folder = TempDir::new().unwrap();
-    let path = folder.child("model.gguf");
+    let path = folder.path().join("model.gguf");
     let mut bytes = fs::read(checkpoint()).unwrap();
     // Names of the same length, everywhere in the metadata.
     let header = 4096;
@@ -100,7 +105,7 @@ fn options_that_cannot_be_honoured_are_said() {
     assert!(with(&["--host", "0.0.0.0"]).contains("ZYRON_API_KEY"));
     assert!(with(&["--config", "/nowhere.toml"]).contains("nowhere"));
     let folder = TempDir::new().unwrap();
-    let config = folder.child("zyron.toml");
+    let config = folder.path().join("zyron.toml");
     fs::write(&config, "[server]\nprot = 1\n").unwrap();
     assert!(with(&["--config", config.to_str().unwrap()]).contains("prot"));
     fs::write(&config, "[engine]\nthreads = 1\n").unwrap();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use temp_dir::TempDir;
+use tempfile::TempDir;
 
 use crate::binary::{checkpoint, sentence, zyron};
 
@@ -55,7 +55,7 @@ fn the_same_is_said_as_json() {
 #[test]
 fn a_gpu_is_what_nvidia_smi_says() {
     let folder = TempDir::new().unwrap();
-    let program = folder.child("nvidia-smi");
+    let program = folder.path().join("nvidia-smi");
     let with = |script: &str| {
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();

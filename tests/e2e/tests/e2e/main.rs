@@ -16,6 +16,7 @@ mod errors;
 mod failures;
 mod health;
 mod logprobs;
+mod mini;
 mod model_check;
 mod models;
 mod pages;

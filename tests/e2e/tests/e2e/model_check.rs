@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use serde_json::{Value, json};
-use temp_dir::TempDir;
+use tempfile::TempDir;
 use zyron_engine::scripted::byte_tokenizer_json;
 
 use crate::binary::{checkpoint, zyron};
@@ -35,7 +35,7 @@ fn problem(path: &Path) -> String {
 /// A Llama model of one layer, whose tensors `change` may change.
 fn folder(change: impl FnOnce(&mut Vec<(String, Vec<usize>)>)) -> TempDir {
     let folder = TempDir::new().unwrap();
-    let write = |name: &str, value: &Value| fs::write(folder.child(name), value.to_string()).unwrap();
+    let write = |name: &str, value: &Value| fs::write(folder.path().join(name), value.to_string()).unwrap();
     write(
         "config.json",
         &json!({
@@ -71,7 +71,7 @@ fn folder(change: impl FnOnce(&mut Vec<(String, Vec<usize>)>)) -> TempDir {
         let bytes = &zeros[..shape.iter().product::<usize>() * 4];
         (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
     });
-    serialize_to_file(views, None, &folder.child("model.safetensors")).unwrap();
+    serialize_to_file(views, None, &folder.path().join("model.safetensors")).unwrap();
     folder
 }
 
@@ -110,7 +110,7 @@ fn a_configuration_that_cannot_be_is_no_panic() {
         ("intermediate_size", json!(-1)),
     ] {
         let folder = folder(|_| {});
-        let path = folder.child("config.json");
+        let path = folder.path().join("config.json");
         let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         config[key] = value;
         fs::write(&path, config.to_string()).unwrap();
@@ -124,7 +124,7 @@ fn what_is_no_model_yet_is_told_what_to_do() {
         [("model.nemo", "checkpoint of NeMo"), ("pytorch_model.bin", "safetensors"), ("mine.gguf", "name one of them")]
     {
         let folder = TempDir::new().unwrap();
-        fs::write(folder.child(file), "").unwrap();
+        fs::write(folder.path().join(file), "").unwrap();
         assert!(findings(folder.path()).iter().any(|(_, text)| text.contains(advice)), "{file}");
     }
 }

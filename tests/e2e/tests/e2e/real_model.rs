@@ -1,7 +1,7 @@
 //! The same spine over the real checkpoint, in the real binary.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use zyron_e2e::chat_texts;
@@ -25,6 +25,10 @@ impl RealServer {
     pub(crate) async fn start_with(keys: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut command = serve(arguments);
         command.envs(keys.iter().map(|(key, value)| (format!("ZYRON__{key}"), value)));
+        Self::start_by(command).await
+    }
+
+    pub(crate) async fn start_by(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.find_map(|line| line.unwrap().strip_prefix("Zyron is ready at ").map(str::to_owned));
@@ -35,10 +39,13 @@ impl RealServer {
         };
         // What comes after must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        let client = reqwest::Client::new();
-        let models: Value = client.get(format!("{base}/v1/models")).send().await.unwrap().json().await.unwrap();
-        let model = models["data"][0]["id"].as_str().unwrap().to_owned();
-        Self { child, base, model, client }
+        let mut server = Self { child, base, model: String::new(), client: reqwest::Client::new() };
+        server.get("/v1/models").await["data"][0]["id"].as_str().unwrap().clone_into(&mut server.model);
+        server
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.client.get(format!("{}{path}", self.base)).send().await.unwrap().json().await.unwrap()
     }
 
     /// Sends what may be refused.
@@ -66,7 +73,7 @@ impl RealServer {
     /// SIGTERM; the process must end well. Returns its log.
     pub(crate) fn terminate(mut self) -> String {
         let pid = self.child.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let mut log = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         let status = self.child.wait().unwrap();
@@ -82,7 +89,7 @@ impl Drop for RealServer {
     }
 }
 
-fn text(answer: &Value) -> &str {
+pub(crate) fn text(answer: &Value) -> &str {
     answer["choices"][0]["message"]["content"].as_str().unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use serde_json::json;
-use temp_dir::TempDir;
+use tempfile::TempDir;
 use zyron_engine::scripted::byte_tokenizer_json;
 
 use crate::binary::refusal;
@@ -38,11 +38,11 @@ fn make(architecture: &str) -> TempDir {
         "hidden_act": "silu", "tie_word_embeddings": false, "sliding_window": null, "torch_dtype": "bfloat16",
         "bos_token_id": 256, "eos_token_id": 257, "model_type": architecture.trim_end_matches("ForCausalLM").to_lowercase(),
     });
-    fs::write(folder.child("config.json"), config.to_string()).unwrap();
-    fs::write(folder.child("tokenizer.json"), byte_tokenizer_json().to_string()).unwrap();
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    fs::write(folder.path().join("tokenizer.json"), byte_tokenizer_json().to_string()).unwrap();
     let template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}";
     let tokenizer = json!({"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "chat_template": template});
-    fs::write(folder.child("tokenizer_config.json"), tokenizer.to_string()).unwrap();
+    fs::write(folder.path().join("tokenizer_config.json"), tokenizer.to_string()).unwrap();
 
     let head = HIDDEN / HEADS;
     let mut shapes = vec![
@@ -70,7 +70,7 @@ fn make(architecture: &str) -> TempDir {
         .collect();
     let views =
         data.iter().map(|(name, (shape, bytes))| (name, TensorView::new(Dtype::BF16, shape.clone(), bytes).unwrap()));
-    serialize_to_file(views, None, &folder.child("model.safetensors")).unwrap();
+    serialize_to_file(views, None, &folder.path().join("model.safetensors")).unwrap();
     folder
 }
 
@@ -100,7 +100,7 @@ fn a_folder_that_cannot_be_served_is_said() {
     let folder = make("MistralForCausalLM");
     let path = folder.path().to_str().unwrap();
     assert!(refusal(&["--model", path, "--isq", "q99"]).contains("`isq = q99` is not a quantization format"));
-    let weights = folder.child("model.safetensors");
+    let weights = folder.path().join("model.safetensors");
     let bytes = fs::read(&weights).unwrap();
     fs::write(&weights, &bytes[..bytes.len() - 2]).unwrap();
     assert!(refusal(&["--model", path]).contains("is damaged"));
