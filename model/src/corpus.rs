@@ -3,6 +3,7 @@
 
 mod commentary;
 mod company;
+mod copying;
 mod fiches;
 mod french;
 mod knowledge;
@@ -36,7 +37,7 @@ pub struct Args {
     #[arg(long)]
     evaluation: PathBuf,
     /// Conversations about generated companies
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 90_000)]
     conversations: usize,
     /// Where the generators start
     #[arg(long, default_value_t = 1)]
@@ -133,9 +134,14 @@ fn split_fiches(tarball: &Path, train: &mut Vec<Document>, heldout: &mut Vec<Doc
 }
 
 fn conversations(rng: &mut ChaCha8Rng, count: usize, idle: &[Document]) -> Vec<Document> {
-    let one = |_| {
-        let company = Company::generate(rng);
-        if rng.random_bool(0.2) { tools::generate(rng, idle) } else { questions::generate(rng, &company) }
+    let one = |_| match rng.random_range(0..100) {
+        0..20 => tools::generate(rng, idle),
+        20..65 => copying::generate(rng),
+        65..68 => copying::advice(rng),
+        _ => {
+            let company = Company::generate(rng);
+            questions::generate(rng, &company)
+        }
     };
     (0..count).map(one).collect()
 }

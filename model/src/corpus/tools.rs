@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use zyron_engine::template::python_json;
 
 use super::company::Company;
-use super::french::{NO_BREAK, integer, percent, tenths};
+use super::french::{NO_BREAK, grouped, integer, percent, tenths};
 use super::statement::{Sheet, measure};
 use crate::document::{Body, Document, assistant, user};
 
@@ -107,8 +107,11 @@ fn amount(rng: &mut ChaCha8Rng) -> i64 {
 
 /// An amount as a question writes it.
 fn euros(rng: &mut ChaCha8Rng, value: i64) -> String {
-    match rng.random_range(0..3) {
+    match rng.random_range(0..6) {
         0 => format!("{value} euros"),
+        1 => format!("{value} €"),
+        2 => format!("{} €", grouped(value, " ")),
+        3 => format!("{} euros", grouped(value, " ")),
         _ => format!("{}{NO_BREAK}€", integer(value)),
     }
 }
@@ -157,10 +160,14 @@ fn convert(rng: &mut ChaCha8Rng) -> Case {
     let (from, to) = one(rng, &[("devise_source", "devise_cible"), ("de", "vers"), ("depart", "arrivee")]);
     let converted = rng.random_range(100..1_000_000);
     let written = euros(rng, value);
-    let (question, source, target) = match rng.random_range(0..3) {
+    let foreign = format!("{} {currency}", grouped(value, one(rng, &[" ", " ", "\u{202f}", ""])));
+    let (question, source, target) = match rng.random_range(0..6) {
         0 => (format!("Convertis {written} en {currency}."), "EUR", code),
         1 => (format!("Combien font {written} en {currency}{NO_BREAK}?"), "EUR", code),
-        _ => (format!("Combien valent {} {currency} en euros{NO_BREAK}?", integer(value)), code, "EUR"),
+        2 => (format!("Combien de {currency} pour {written} ?"), "EUR", code),
+        3 => (format!("Convertis {foreign} en euros."), code, "EUR"),
+        4 => (format!("Combien font {foreign} en euros ?"), code, "EUR"),
+        _ => (format!("Combien valent {foreign} en euros{NO_BREAK}?"), code, "EUR"),
     };
     Case {
         tool: tool(
@@ -309,7 +316,7 @@ fn break_even(rng: &mut ChaCha8Rng) -> Case {
 }
 
 fn share_price(rng: &mut ChaCha8Rng) -> Case {
-    let company = Company::generate(rng).name;
+    let company = super::copying::name(rng);
     let name = one(rng, &["societe", "titre", "valeur"]);
     let price = rng.random_range(20..4000);
     let question = match rng.random_range(0..3) {
