@@ -73,7 +73,7 @@ pub fn write_exact_gguf(path: &Path, network: &Network, tokenizer: &str) -> anyh
     gguf::write(path, gguf::Format::F32, network.shape(), &rounded(network)?, tokenizer)
 }
 
-/// A network and the text of its tokenizer, out of a folder that [`write`] has written.
+/// A network and the text of its tokenizer, out of a folder that [`write()`] has written.
 ///
 /// # Errors
 /// Where a file is missing or is not such a one.
