@@ -1,0 +1,346 @@
+//! From a statement to everything that follows from it, each value with its formula and what went into it.
+//!
+//! A total that the source gives is taken as it is given; [`checks`] compares it with its parts. A line that the source
+//! leaves out of a part of the accounts that it has is zero, as in the tax forms, but where a total above it is more
+//! than the lines below it: then it is unknown.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::amount;
+use crate::formula::{Formula, Undefined, Values};
+use crate::items::{self, Group, Item, Unit};
+use crate::statement::{Anomaly, AnomalyKind, Figure, Statement};
+
+/// What follows from a statement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// By fiscal year, oldest first.
+    pub years: Vec<YearAnalysis>,
+}
+
+/// What follows for a fiscal year.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct YearAnalysis {
+    /// The year's last day.
+    pub end: NaiveDate,
+    /// In the order of [`items::all`]: lines that the source has, and every total and measure.
+    pub results: Vec<Computed>,
+}
+
+/// A value, or why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Computed {
+    /// The item's identifier.
+    pub id: String,
+    /// Its name in French.
+    pub label: String,
+    /// Where it belongs.
+    pub group: Group,
+    /// What it counts.
+    pub unit: Unit,
+    /// Not rounded.
+    #[serde(with = "rust_decimal::serde::str_option")]
+    pub value: Option<Decimal>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undefined: Option<Undefined>,
+    /// Whether the source has it, so that it was not computed.
+    pub is_given: bool,
+    /// In words; nothing for a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formula: Option<String>,
+    /// What its formula was computed from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Input>,
+    /// Its definition's source.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub definition: String,
+    /// Against the year before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+}
+
+/// What went into a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// The item's identifier.
+    pub id: String,
+    /// Whether it is that of the year before.
+    #[serde(default)]
+    pub is_previous: bool,
+    /// Nothing where the source says nothing of it: it then counts for nothing.
+    #[serde(with = "rust_decimal::serde::str_option")]
+    pub value: Option<Decimal>,
+}
+
+/// What became of a value in a year.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The difference, in the item's unit.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub difference: Decimal,
+    /// The same in percent of the value before; nothing where that is not positive, or the unit is percent already.
+    #[serde(with = "rust_decimal::serde::str_option")]
+    pub percent: Option<Decimal>,
+}
+
+/// Computes everything.
+pub fn analyse(statement: &Statement) -> Analysis {
+    let mut computer = Computer::new(statement);
+    let years = (0..statement.years.len()).map(|at| computer.year(at)).collect();
+    Analysis { years }
+}
+
+/// What does not add up: totals that are not the sum of their parts, a balance sheet that is not balanced.
+pub fn checks(statement: &Statement) -> Vec<Anomaly> {
+    let mut computer = Computer::new(statement);
+    let mut anomalies = Vec::new();
+    for at in 0..statement.years.len() {
+        computer.check_totals(at, &mut anomalies);
+        computer.check_pair(at, ("total_actif", "total_passif"), AnomalyKind::Unbalanced, &mut anomalies);
+        computer.check_pair(
+            at,
+            ("resultat_exploitation", "resultat_exploitation_compte"),
+            AnomalyKind::Total,
+            &mut anomalies,
+        );
+        computer.check_pair(at, ("resultat_net_sig", "resultat_net"), AnomalyKind::Total, &mut anomalies);
+        computer.check_pair(at, ("fr_moins_bfr", "tresorerie_nette"), AnomalyKind::Total, &mut anomalies);
+        computer.check_pair(at, ("caf", "caf_soustractive"), AnomalyKind::Total, &mut anomalies);
+    }
+    anomalies
+}
+
+impl YearAnalysis {
+    /// A result, by its identifier.
+    pub fn get(&self, id: &str) -> Option<&Computed> {
+        self.results.iter().find(|result| result.id == id)
+    }
+
+    /// A value, by its identifier.
+    pub fn value(&self, id: &str) -> Option<Decimal> {
+        self.get(id)?.value
+    }
+}
+
+struct Computer<'a> {
+    statement: &'a Statement,
+    known: HashMap<(usize, &'static str), Result<Decimal, Undefined>>,
+    /// Of each year the totals that are not what their parts add up to.
+    open: Vec<Vec<Total<'a>>>,
+    /// What is left out of each year below those, and is not zero for it.
+    unknown: Vec<HashSet<&'static str>>,
+}
+
+/// A computer that looks at one year.
+struct At<'a, 'b> {
+    computer: &'b mut Computer<'a>,
+    year: usize,
+}
+
+impl Values for At<'_, '_> {
+    fn item(&mut self, id: &'static str) -> Result<Decimal, Undefined> {
+        self.computer.value(self.year, id)
+    }
+
+    fn previous(&mut self, id: &'static str) -> Result<Decimal, Undefined> {
+        let missing = || Undefined::Missing { item: format!("{}, exercice précédent", self.label(id)) };
+        self.year.checked_sub(1).ok_or_else(missing).and_then(|before| self.computer.value(before, id))
+    }
+
+    fn days(&self) -> i64 {
+        self.computer.statement.years[self.year].days()
+    }
+
+    fn label(&self, id: &str) -> &'static str {
+        items::item(id).map_or("", |item| item.label)
+    }
+}
+
+/// A total that the source gives, and what its parts make.
+struct Total<'a> {
+    item: &'static Item,
+    figure: &'a Figure,
+    formula: &'static Formula,
+    parts: Decimal,
+}
+
+impl<'a> Computer<'a> {
+    fn new(statement: &'a Statement) -> Self {
+        let years = 0..statement.years.len();
+        let unknown = vec![HashSet::new(); years.len()];
+        let mut computer = Self { statement, known: HashMap::new(), open: Vec::new(), unknown };
+        for year in years.clone() {
+            let totals = computer.totals(year).into_iter();
+            computer.open.push(totals.filter(|total| !total.is_met(statement)).collect());
+        }
+        computer.unknown = years.map(|year| computer.left_out(year)).collect();
+        computer.known.clear();
+        computer
+    }
+
+    fn value(&mut self, year: usize, id: &'static str) -> Result<Decimal, Undefined> {
+        if let Some(known) = self.known.get(&(year, id)) {
+            return known.clone();
+        }
+        let given = self.statement.years[year].lines.get(id).map(|figure| figure.value);
+        let missing = || Undefined::Missing { item: items::item(id).map_or(id, |item| item.label).to_owned() };
+        let computed = match (given, items::formula(id)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(formula)) => formula.value(&mut At { computer: self, year }),
+            (None, None) => Err(missing()),
+        };
+        let value = match computed {
+            Err(Undefined::Missing { .. }) if self.is_zero(year, id) => Ok(Decimal::ZERO),
+            other => other,
+        };
+        self.known.insert((year, id), value.clone());
+        value
+    }
+
+    /// Whether what the source leaves out is zero.
+    fn is_zero(&self, year: usize, id: &'static str) -> bool {
+        let part = items::item(id).and_then(|item| item.part);
+        let lines = &self.statement.years[year].lines;
+        let has = |part| lines.keys().any(|id| items::item(id).and_then(|item| item.part) == Some(part));
+        part.is_some_and(has) && !self.unknown[year].contains(id)
+    }
+
+    /// The totals that the source gives, as far as their parts can be added up.
+    fn totals(&mut self, year: usize) -> Vec<Total<'a>> {
+        let lines = &self.statement.years[year].lines;
+        let total = |item: &'static Item| {
+            let (figure, formula) = lines.get(item.id).zip(items::formula(item.id))?;
+            let parts = formula.value(&mut At { computer: self, year }).ok()?;
+            Some(Total { item, figure, formula, parts })
+        };
+        items::all().filter_map(total).collect()
+    }
+
+    /// Everything below the open totals down to what the source gives.
+    fn left_out(&self, year: usize) -> HashSet<&'static str> {
+        let lines = &self.statement.years[year].lines;
+        let mut formulas: Vec<&Formula> = self.open[year].iter().map(|total| total.formula).collect();
+        let mut left_out = HashSet::new();
+        while let Some(formula) = formulas.pop() {
+            for (id, _) in formula.items() {
+                if !lines.contains_key(id) && left_out.insert(id) {
+                    formulas.extend(items::formula(id));
+                }
+            }
+        }
+        left_out
+    }
+
+    /// Whether the source gives anything below `formula`.
+    fn has_parts(&self, year: usize, formula: &Formula) -> bool {
+        formula.items().into_iter().any(|(id, _)| {
+            let below = || items::formula(id).is_some_and(|formula| self.has_parts(year, formula));
+            self.statement.years[year].lines.contains_key(id) || below()
+        })
+    }
+
+    fn year(&mut self, at: usize) -> YearAnalysis {
+        let results = items::all().filter_map(|item| self.result(at, item)).collect();
+        YearAnalysis { end: self.statement.years[at].end, results }
+    }
+
+    /// Nothing for a line that the source does not have.
+    fn result(&mut self, year: usize, item: &'static Item) -> Option<Computed> {
+        let is_given = self.statement.years[year].lines.contains_key(item.id);
+        let formula = items::formula(item.id);
+        if !is_given && formula.is_none() {
+            return None;
+        }
+        let value = self.value(year, item.id);
+        let before = year.checked_sub(1).and_then(|before| self.value(before, item.id).ok());
+        let change = value.as_ref().ok().zip(before).and_then(|(value, before)| change(*value, before, item.unit));
+        let inputs = formula.filter(|_| !is_given).map(|formula| self.inputs(year, formula)).unwrap_or_default();
+        let words = formula.map(|formula| formula.words(&At { computer: self, year }));
+        Some(Computed {
+            id: item.id.to_owned(),
+            label: item.label.to_owned(),
+            group: item.group,
+            unit: item.unit,
+            value: value.clone().ok(),
+            undefined: value.err(),
+            is_given,
+            formula: words,
+            inputs,
+            definition: item.definition.to_owned(),
+            change,
+        })
+    }
+
+    fn inputs(&mut self, year: usize, formula: &Formula) -> Vec<Input> {
+        let items = formula.items().into_iter();
+        let input = |(id, is_previous): (&'static str, bool)| {
+            let mut at = At { computer: self, year };
+            let value = if is_previous { at.previous(id) } else { at.item(id) };
+            Input { id: id.to_owned(), is_previous, value: value.ok() }
+        };
+        items.map(input).collect()
+    }
+
+    fn check_totals(&self, year: usize, anomalies: &mut Vec<Anomaly>) {
+        for total in self.open[year].iter().filter(|total| self.has_parts(year, total.formula)) {
+            let message = format!(
+                "{}, exercice clos le {}\u{a0}: la source donne {}, ses postes font {} (écart {})",
+                total.item.label,
+                date(self.statement.years[year].end),
+                amount::written(total.figure.value, 2),
+                amount::written(total.parts, 2),
+                amount::written(total.figure.value - total.parts, 2),
+            );
+            let place = total.figure.places.first().cloned();
+            anomalies.push(Anomaly { kind: AnomalyKind::Total, message, place, more: 0 });
+        }
+    }
+
+    fn check_pair(
+        &mut self,
+        year: usize,
+        (one, other): (&'static str, &'static str),
+        kind: AnomalyKind,
+        anomalies: &mut Vec<Anomaly>,
+    ) {
+        let label = |id| items::item(id).map_or(id, |item| item.label);
+        let (Ok(left), Ok(right)) = (self.value(year, one), self.value(year, other)) else { return };
+        let difference = left - right;
+        if difference.abs() > self.statement.step * Decimal::TEN {
+            let message = format!(
+                "{} ({}) et {} ({}) diffèrent de {}, exercice clos le {}",
+                label(one),
+                amount::written(left, 2),
+                label(other),
+                amount::written(right, 2),
+                amount::written(difference, 2),
+                date(self.statement.years[year].end),
+            );
+            anomalies.push(Anomaly { kind, message, place: None, more: 0 });
+        }
+    }
+}
+
+impl Total<'_> {
+    fn is_met(&self, statement: &Statement) -> bool {
+        // Of each term up to half a step may have been lost, and of the total.
+        let terms = Decimal::from(self.formula.items().len() as u64 + 1);
+        (self.figure.value - self.parts).abs() * Decimal::TWO <= terms * statement.step
+    }
+}
+
+fn date(date: NaiveDate) -> String {
+    date.format("%d/%m/%Y").to_string()
+}
+
+fn change(value: Decimal, before: Decimal, unit: Unit) -> Option<Change> {
+    let difference = value.checked_sub(before)?;
+    let is_share = unit == Unit::Percent || !before.is_sign_positive() || before.is_zero();
+    let percent = if is_share { None } else { (difference * Decimal::ONE_HUNDRED).checked_div(before) };
+    Some(Change { difference, percent })
+}

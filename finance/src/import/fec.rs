@@ -1,0 +1,494 @@
+//! The fichier des écritures comptables: every entry of a fiscal year, as the administration asks for it (article
+//! A47 A-1 of the Livre des procédures fiscales).
+//!
+//! The file is read once, line by line: what is kept grows with its accounts and entries, not with its lines. Rules
+//! that are broken are reported, and what can be read of a line counts all the same.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+
+use chrono::{Datelike, Months, NaiveDate};
+use csv::{ByteRecord, ReaderBuilder, Terminator};
+use encoding_rs::{UTF_16BE, UTF_16LE};
+use encoding_rs_io::DecodeReaderBytesBuilder;
+use rust_decimal::Decimal;
+
+use super::ImportError;
+use super::log::Log;
+use super::text::decode;
+use crate::accounts;
+use crate::amount::{self, Notation};
+use crate::siren::Siren;
+use crate::statement::{Account, AnomalyKind, Company, Figure, Journal, Movement, Place, Statement, Year};
+
+/// The columns, in their order.
+const COLUMNS: [&str; 18] = [
+    "JournalCode",
+    "JournalLib",
+    "EcritureNum",
+    "EcritureDate",
+    "CompteNum",
+    "CompteLib",
+    "CompAuxNum",
+    "CompAuxLib",
+    "PieceRef",
+    "PieceDate",
+    "EcritureLib",
+    "Debit",
+    "Credit",
+    "EcritureLet",
+    "DateLet",
+    "ValidDate",
+    "Montantdevise",
+    "Idevise",
+];
+
+/// Columns that no line may leave empty, but those for amounts and dates, which are read.
+const REQUIRED: [&str; 6] = ["JournalCode", "JournalLib", "EcritureNum", "CompteLib", "PieceRef", "EcritureLib"];
+
+/// Bytes that are looked at to find out how the file is written.
+const SAMPLE: u64 = 64 * 1024;
+/// More accounts, entries or journals than this are no company's.
+const MOST: usize = 20_000_000;
+/// Journals of opening balances go by these codes.
+const OPENING: [&str; 7] = ["AN", "ANO", "ANX", "RAN", "AN1", "OUV", "REPORT"];
+
+/// Reads a file. Its name, as the administration wants it (`732829320FEC20241231.txt`), says whose it is and when the
+/// fiscal year ends; without such a name the entries' dates say when.
+///
+/// # Errors
+/// Where it has no line or lacks the columns of accounts and amounts, and where `reader` fails.
+pub fn read(reader: impl Read, name: &str) -> Result<Statement, ImportError> {
+    let failed = |error: &dyn std::fmt::Display| ImportError::Read { file: name.to_owned(), reason: error.to_string() };
+    let mut reader = unicode(reader).map_err(|error| failed(&error))?;
+    let mut sample = Vec::new();
+    reader.by_ref().take(SAMPLE).read_to_end(&mut sample).map_err(|error| failed(&error))?;
+    let written = Written::of(&sample);
+    let mut rows = ReaderBuilder::new()
+        .delimiter(written.separator)
+        .quoting(written.is_quoted)
+        // With the default one the lines of a file of Windows are counted one too low.
+        .terminator(Terminator::Any(b'\n'))
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(Cursor::new(sample).chain(reader));
+    let mut row = ByteRecord::new();
+    if !rows.read_byte_record(&mut row).map_err(|error| failed(&error))? {
+        return Err(ImportError::Empty(name.to_owned()));
+    }
+    let mut ledger = Ledger::new(name, &written, Columns::find(&row, name)?);
+    while rows.read_byte_record(&mut row).map_err(|error| failed(&error))? {
+        let line = row.position().map_or(0, csv::Position::line);
+        ledger.add(&row, line)?;
+    }
+    Ok(ledger.into_statement())
+}
+
+/// UTF-8 out of UTF-16, which begins with its mark; anything else as it is, without UTF-8's mark.
+fn unicode(mut reader: impl Read) -> std::io::Result<impl Read> {
+    let mut mark = Vec::new();
+    reader.by_ref().take(3).read_to_end(&mut mark)?;
+    let (encoding, rest) = match mark.as_slice() {
+        [0xFF, 0xFE, ..] => (Some(UTF_16LE), &mark[2..]),
+        [0xFE, 0xFF, ..] => (Some(UTF_16BE), &mark[2..]),
+        [0xEF, 0xBB, 0xBF] => (None, &mark[3..]),
+        _ => (None, &mark[..]),
+    };
+    let whole = Cursor::new(rest.to_vec()).chain(reader);
+    // Without an encoding the bytes pass as they are.
+    Ok(DecodeReaderBytesBuilder::new().encoding(encoding).utf8_passthru(true).bom_sniffing(false).build(whole))
+}
+
+/// How a file is written.
+struct Written {
+    separator: u8,
+    is_quoted: bool,
+    notation: Notation,
+}
+
+impl Written {
+    fn of(sample: &[u8]) -> Self {
+        let text = decode(sample);
+        let first = text.lines().next().unwrap_or_default();
+        let count = |separator: &u8| first.matches(*separator as char).count();
+        // The first of those that occur equally often.
+        let separator = b"\t|;,".iter().rev().max_by_key(|separator| count(separator)).copied().unwrap_or(b'\t');
+        let cells = text.lines().skip(1).take(500).flat_map(|line| {
+            let cells = line.split(separator as char).skip(11).take(2);
+            cells.map(|cell| cell.trim_matches('"'))
+        });
+        let notation = if separator == b',' { Notation::Point } else { Notation::of(cells) };
+        Self { separator, is_quoted: first.starts_with('"'), notation }
+    }
+}
+
+/// Where the columns are.
+struct Columns {
+    at: [Option<usize>; COLUMNS.len()],
+    /// One amount and its side, instead of a debit and a credit.
+    amount_and_side: Option<(usize, usize)>,
+    count: usize,
+    is_in_order: bool,
+}
+
+impl Columns {
+    fn find(header: &ByteRecord, file: &str) -> Result<Self, ImportError> {
+        let plain = |text: &str| text.trim().trim_matches('"').to_lowercase().replace([' ', '_', 'é'], "");
+        let names: Vec<String> = header.iter().map(|cell| plain(&decode(cell))).collect();
+        let find = |name: &str| names.iter().position(|known| *known == plain(name));
+        let at = COLUMNS.map(find);
+        let amount_and_side = find("Montant").zip(find("Sens"));
+        let is_in_order = at.iter().enumerate().all(|(wanted, found)| found.is_none_or(|found| found == wanted));
+        let columns = Self { at, amount_and_side, count: names.len(), is_in_order };
+        let has_amounts = amount_and_side.is_some() || columns.of("Debit").is_some() && columns.of("Credit").is_some();
+        let mut missing = Vec::new();
+        missing.extend(columns.of("CompteNum").is_none().then_some("CompteNum"));
+        missing.extend((!has_amounts).then_some("Debit et Credit (ou Montant et Sens)"));
+        if missing.is_empty() {
+            return Ok(columns);
+        }
+        Err(ImportError::Columns { file: file.to_owned(), columns: missing.join(", ") })
+    }
+
+    fn of(&self, name: &str) -> Option<usize> {
+        self.at[COLUMNS.iter().position(|known| *known == name)?]
+    }
+}
+
+/// What is known of an account.
+struct Balance {
+    label: String,
+    debit: Decimal,
+    credit: Decimal,
+    first: u64,
+    last: u64,
+    lines: u64,
+    /// By month, without opening balances.
+    months: HashMap<(i32, u32), Decimal>,
+}
+
+/// What is known of a journal.
+#[derive(Default)]
+struct Sums {
+    label: String,
+    lines: u64,
+    debit: Decimal,
+    credit: Decimal,
+}
+
+/// The sums of what has been read.
+struct Ledger<'a> {
+    file: &'a str,
+    notation: Notation,
+    columns: Columns,
+    log: Log,
+    company: Company,
+    end: Option<NaiveDate>,
+    first: Option<NaiveDate>,
+    last: Option<NaiveDate>,
+    accounts: HashMap<String, Balance>,
+    journals: HashMap<String, Sums>,
+    /// By journal and number: the difference, and the line on which it begins.
+    entries: HashMap<(String, String), (Decimal, u64)>,
+    /// Debits of accounts of loans.
+    repaid: Decimal,
+    /// Lines without a date of validation.
+    unvalidated: u64,
+    lines: u64,
+}
+
+impl<'a> Ledger<'a> {
+    fn new(file: &'a str, written: &Written, columns: Columns) -> Self {
+        let mut log = Log::new(file);
+        let (siren, end) = of_name(file);
+        if siren.is_none() || end.is_none() {
+            log.add(AnomalyKind::Rule, "name", None, || {
+                "le nom du fichier n’est pas de la forme SirenFECAAAAMMJJ (article A47 A-1 du LPF)".to_owned()
+            });
+        }
+        let missing: Vec<&str> =
+            COLUMNS.iter().zip(columns.at).filter(|(_, at)| at.is_none()).map(|(name, _)| *name).collect();
+        let missing: Vec<&str> = match columns.amount_and_side {
+            Some(_) => missing.into_iter().filter(|name| !matches!(*name, "Debit" | "Credit")).collect(),
+            None => missing,
+        };
+        if !missing.is_empty() {
+            log.add(AnomalyKind::Missing, "columns", Some("1".to_owned()), || {
+                format!("colonnes absentes\u{a0}: {}", missing.join(", "))
+            });
+        } else if !columns.is_in_order {
+            log.add(AnomalyKind::Rule, "order", Some("1".to_owned()), || {
+                "les colonnes ne sont pas dans l’ordre de l’article A47 A-1 du LPF".to_owned()
+            });
+        }
+        if !matches!(written.separator, b'\t' | b'|') {
+            log.add(AnomalyKind::Rule, "separator", Some("1".to_owned()), || {
+                format!(
+                    "le séparateur «\u{a0}{}\u{a0}» n’est ni la tabulation ni la barre verticale",
+                    written.separator as char
+                )
+            });
+        }
+        Self {
+            file,
+            notation: written.notation,
+            columns,
+            log,
+            company: Company { name: None, siren },
+            end,
+            first: None,
+            last: None,
+            accounts: HashMap::new(),
+            journals: HashMap::new(),
+            entries: HashMap::new(),
+            repaid: Decimal::ZERO,
+            unvalidated: 0,
+            lines: 0,
+        }
+    }
+
+    fn add(&mut self, row: &ByteRecord, line: u64) -> Result<(), ImportError> {
+        if row.iter().all(|cell| cell.iter().all(u8::is_ascii_whitespace)) {
+            return Ok(());
+        }
+        let at = || Some(line.to_string());
+        if row.len() != self.columns.count {
+            let (found, wanted) = (row.len(), self.columns.count);
+            self.log.add(AnomalyKind::Unreadable, "fields", at(), || {
+                format!("la ligne a {found} champs au lieu de {wanted}")
+            });
+        }
+        let cell = |column: Option<usize>| {
+            let text = decode(column.and_then(|column| row.get(column)).unwrap_or_default());
+            text.trim().to_owned()
+        };
+        let field = |name: &str| cell(self.columns.of(name));
+        let (journal, entry, number) = (field("JournalCode"), field("EcritureNum"), field("CompteNum"));
+        let (label, journal_label, date) = (field("CompteLib"), field("JournalLib"), field("EcritureDate"));
+        let empty: Vec<&str> =
+            REQUIRED.into_iter().filter(|name| self.columns.of(name).is_some() && field(name).is_empty()).collect();
+        let is_validated = !field("ValidDate").is_empty();
+        let amounts = self.amounts(&cell);
+        for name in empty {
+            self.log.add(AnomalyKind::Missing, name, at(), || format!("la colonne {name} est vide"));
+        }
+        if number.len() < 3 || !number.bytes().take(3).all(|byte| byte.is_ascii_digit()) {
+            let number = number.clone();
+            self.log.add(AnomalyKind::Rule, "account", at(), || {
+                format!("le compte «\u{a0}{number}\u{a0}» ne commence pas par trois chiffres du Plan comptable général")
+            });
+        }
+        self.unvalidated += u64::from(!is_validated);
+        let date = self.date(&date, line);
+        let (debit, credit) = match amounts {
+            Ok(amounts) => amounts,
+            Err(error) => {
+                self.log.add(AnomalyKind::Unreadable, "amount", at(), || {
+                    format!("{error}\u{a0}: la ligne n’est pas comptée")
+                });
+                return Ok(());
+            }
+        };
+        if debit.is_zero() == credit.is_zero() {
+            self.log.add(AnomalyKind::Rule, "sides", at(), || {
+                let which = if debit.is_zero() { "ni débit ni crédit" } else { "un débit et un crédit" };
+                format!("la ligne a {which}")
+            });
+        }
+        self.lines += 1;
+        self.count(&journal, &entry, &number, (debit, credit), line, date, label, journal_label);
+        let kept = self.accounts.len() + self.journals.len() + self.entries.len();
+        if kept <= MOST {
+            return Ok(());
+        }
+        Err(ImportError::TooLarge {
+            file: self.file.to_owned(),
+            what: "plus d’écritures qu’il n’est permis".to_owned(),
+        })
+    }
+
+    fn amounts(&self, cell: &impl Fn(Option<usize>) -> String) -> Result<(Decimal, Decimal), amount::AmountError> {
+        let read = |text: &str| Ok(amount::read(text, self.notation)?.unwrap_or_default());
+        if let Some((amount, side)) = self.columns.amount_and_side {
+            let (value, side) = (read(&cell(Some(amount)))?, cell(Some(side)));
+            return match side.as_str() {
+                "D" | "d" | "+" | "+1" | "1" => Ok((value, Decimal::ZERO)),
+                "C" | "c" | "-" | "-1" => Ok((Decimal::ZERO, value)),
+                _ => Err(amount::AmountError::NotANumber(side)),
+            };
+        }
+        Ok((read(&cell(self.columns.of("Debit")))?, read(&cell(self.columns.of("Credit")))?))
+    }
+
+    fn date(&mut self, text: &str, line: u64) -> Option<NaiveDate> {
+        if let Ok(date) = NaiveDate::parse_from_str(text, "%Y%m%d") {
+            return Some(date);
+        }
+        let at = Some(line.to_string());
+        let other = ["%d/%m/%Y", "%Y-%m-%d", "%d-%m-%Y"];
+        let date = other.iter().find_map(|format| NaiveDate::parse_from_str(text, format).ok());
+        let text: String = text.chars().take(20).collect();
+        match date {
+            Some(_) => self.log.add(AnomalyKind::Rule, "date", at, || {
+                format!("la date «\u{a0}{text}\u{a0}» n’est pas au format AAAAMMJJ")
+            }),
+            None => self
+                .log
+                .add(AnomalyKind::Unreadable, "no date", at, || format!("«\u{a0}{text}\u{a0}» n’est pas une date")),
+        }
+        date
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of a line, once")]
+    fn count(
+        &mut self,
+        journal: &str,
+        entry: &str,
+        number: &str,
+        (debit, credit): (Decimal, Decimal),
+        line: u64,
+        date: Option<NaiveDate>,
+        label: String,
+        journal_label: String,
+    ) {
+        let difference = debit - credit;
+        let is_opening = OPENING.contains(&journal.to_uppercase().as_str());
+        if let Some(date) = date {
+            self.first = Some(self.first.map_or(date, |first| first.min(date)));
+            self.last = Some(self.last.map_or(date, |last| last.max(date)));
+        }
+        let account = self.accounts.entry(number.to_owned()).or_insert_with(|| Balance {
+            label,
+            debit: Decimal::ZERO,
+            credit: Decimal::ZERO,
+            first: line,
+            last: line,
+            lines: 0,
+            months: HashMap::new(),
+        });
+        account.debit += debit;
+        account.credit += credit;
+        account.last = line;
+        account.lines += 1;
+        if let Some(date) = date.filter(|_| !is_opening) {
+            *account.months.entry((date.year(), date.month())).or_default() += difference;
+        }
+        let sums = self.journals.entry(journal.to_owned()).or_default();
+        if sums.label.is_empty() {
+            sums.label = journal_label;
+        }
+        sums.lines += 1;
+        sums.debit += debit;
+        sums.credit += credit;
+        let sum = self.entries.entry((journal.to_owned(), entry.to_owned())).or_insert((Decimal::ZERO, line));
+        sum.0 += difference;
+        if !is_opening && (number.starts_with("164") || number.starts_with("163") || number.starts_with("161")) {
+            self.repaid += debit;
+        }
+    }
+
+    fn into_statement(mut self) -> Statement {
+        self.check_balances();
+        let end = self.end.or_else(|| self.last.and_then(end_of_month));
+        let Some(end) = end else {
+            self.log.add(AnomalyKind::Missing, "year", None, || "aucune date\u{a0}: l’exercice est inconnu".to_owned());
+            return Statement { company: self.company, anomalies: self.log.into_anomalies(), ..Statement::default() };
+        };
+        let start = self.first.map(|first| NaiveDate::from_ymd_opt(first.year(), first.month(), 1).unwrap_or(first));
+        if self.last.is_some_and(|last| last > end) {
+            self.log.add(AnomalyKind::Rule, "after", None, || {
+                format!("des écritures sont datées après la clôture du {}", end.format("%d/%m/%Y"))
+            });
+        }
+        if self.unvalidated > 0 {
+            let (count, lines) = (self.unvalidated, self.lines);
+            self.log.add(AnomalyKind::Missing, "ValidDate", None, || {
+                format!("{count} lignes sur {lines} n’ont pas de date de validation (ValidDate)")
+            });
+        }
+        let mut accounts: Vec<Account> =
+            self.accounts.iter().map(|(number, balance)| balance.account(number, self.file)).collect();
+        accounts.sort_by(|one, other| one.number.cmp(&other.number));
+        let (mut lines, unknown) = accounts::lines(&accounts);
+        let repaid = Figure { value: self.repaid, places: Vec::new(), accounts: Vec::new() };
+        lines.insert("remboursements_emprunts".to_owned(), repaid);
+        let year = Year { start, end, accounts, lines, movements: self.movements(), journals: self.journals() };
+        let mut anomalies = self.log.into_anomalies();
+        anomalies.extend(unknown);
+        Statement { company: self.company, years: vec![year], anomalies, ..Statement::default() }
+    }
+
+    fn check_balances(&mut self) {
+        let mut open: Vec<_> = self.entries.iter().filter(|(_, (difference, _))| !difference.is_zero()).collect();
+        open.sort_by_key(|(_, (_, line))| *line);
+        for ((journal, entry), (difference, line)) in open {
+            self.log.add(AnomalyKind::Unbalanced, "entry", Some(line.to_string()), || {
+                let difference = amount::written(*difference, 2);
+                format!("l’écriture {entry} du journal {journal} n’est pas équilibrée (écart {difference})")
+            });
+        }
+        let mut journals: Vec<_> = self.journals.iter().filter(|(_, sums)| sums.debit != sums.credit).collect();
+        journals.sort_by_key(|(code, _)| *code);
+        for (code, sums) in journals {
+            self.log.add(AnomalyKind::Unbalanced, "journal", None, || {
+                let (debit, credit) = (amount::written(sums.debit, 2), amount::written(sums.credit, 2));
+                format!("le journal {code} n’est pas équilibré (débit {debit}, crédit {credit})")
+            });
+        }
+    }
+
+    fn movements(&self) -> Vec<Movement> {
+        let movements = self.accounts.iter().flat_map(|(number, balance)| {
+            let of_month = |(&(year, month), &amount): (&(i32, u32), &Decimal)| Movement {
+                month: format!("{year:04}-{month:02}"),
+                account: number.clone(),
+                amount,
+            };
+            balance.months.iter().map(of_month)
+        });
+        let mut movements: Vec<Movement> = movements.collect();
+        movements.sort_by(|one, other| (&one.month, &one.account).cmp(&(&other.month, &other.account)));
+        movements
+    }
+
+    fn journals(&self) -> Vec<Journal> {
+        let journal = |(code, sums): (&String, &Sums)| Journal {
+            code: code.clone(),
+            label: sums.label.clone(),
+            lines: sums.lines,
+            debit: sums.debit,
+            credit: sums.credit,
+        };
+        let mut journals: Vec<Journal> = self.journals.iter().map(journal).collect();
+        journals.sort_by(|one, other| one.code.cmp(&other.code));
+        journals
+    }
+}
+
+impl Balance {
+    fn account(&self, number: &str, file: &str) -> Account {
+        let at = match self.lines {
+            1 => self.first.to_string(),
+            lines => format!("{}–{} ({lines} lignes)", self.first, self.last),
+        };
+        let place = Place { file: file.to_owned(), sheet: None, at };
+        let balance = self.debit - self.credit;
+        Account { number: number.to_owned(), label: self.label.clone(), balance, places: vec![place] }
+    }
+}
+
+fn end_of_month(date: NaiveDate) -> Option<NaiveDate> {
+    NaiveDate::from_ymd_opt(date.year(), date.month(), 1)?.checked_add_months(Months::new(1))?.pred_opt()
+}
+
+/// The company and the year's last day, of a name such as `732829320FEC20241231.txt`.
+fn of_name(name: &str) -> (Option<Siren>, Option<NaiveDate>) {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let upper = file.to_uppercase();
+    let Some((siren, rest)) = upper.split_once("FEC") else { return (None, None) };
+    let date = rest.get(..8).and_then(|date| NaiveDate::parse_from_str(date, "%Y%m%d").ok());
+    (siren.parse().ok(), date)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! French company accounts: read from what companies have, computed by the Plan comptable général, never guessed.
+//!
+//! Shared by the server and the browser: no file, no network, no clock, and no panic on any input.
+
+pub mod accounts;
+pub mod amount;
+pub mod analysis;
+mod formula;
+pub mod import;
+pub mod items;
+pub mod siren;
+pub mod statement;
+
+pub use analysis::{Analysis, analyse, checks};
+pub use formula::Undefined;
+pub use siren::Siren;
+pub use statement::Statement;

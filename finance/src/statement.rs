@@ -1,0 +1,213 @@
+//! What every import ends in: a company's accounts of some fiscal years, each figure with the places it came from.
+//!
+//! Nothing is computed here: totals and ratios are [`crate::analysis`]' work.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::siren::Siren;
+
+/// A company's accounts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// Whose accounts they are.
+    #[serde(default)]
+    pub company: Company,
+    /// The currency's code (ISO 4217).
+    #[serde(default = "euro")]
+    pub currency: String,
+    /// What the source rounds amounts to, in the currency: 1000 where it is in thousands.
+    #[serde(default = "cent", with = "crate::amount::exact")]
+    pub step: Decimal,
+    /// Fiscal years, oldest first.
+    pub years: Vec<Year>,
+    /// What the import could not read, or found to be wrong.
+    #[serde(default)]
+    pub anomalies: Vec<Anomaly>,
+}
+
+fn euro() -> String {
+    "EUR".to_owned()
+}
+
+fn cent() -> Decimal {
+    Decimal::new(1, 2)
+}
+
+impl Default for Statement {
+    fn default() -> Self {
+        let company = Company::default();
+        Self { company, currency: euro(), step: cent(), years: Vec::new(), anomalies: Vec::new() }
+    }
+}
+
+/// Who a company is, as far as its accounts say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Company {
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its number at INSEE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub siren: Option<Siren>,
+}
+
+/// A fiscal year.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Year {
+    /// Its first day, where the source says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<NaiveDate>,
+    /// Its last day.
+    pub end: NaiveDate,
+    /// The accounts that the lines were computed from; empty where the source has lines only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
+    /// By the identifiers of [`crate::items`]. Where the source has accounts each line is here,
+    /// a zero among them; where it has lines, those that it says something of.
+    #[serde(default)]
+    pub lines: BTreeMap<String, Figure>,
+    /// What happened to each account in each month, opening balances left out, where the source has entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub movements: Vec<Movement>,
+    /// The journals, where the source has entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub journals: Vec<Journal>,
+}
+
+impl Year {
+    /// One of which nothing is known but its last day.
+    pub fn ending(end: NaiveDate) -> Self {
+        Self { start: None, end, accounts: vec![], lines: BTreeMap::new(), movements: vec![], journals: vec![] }
+    }
+
+    /// Its days; where it is not known when it began, as many as there are to the same day of the year before.
+    pub fn days(&self) -> i64 {
+        let before = self.end.checked_sub_months(chrono::Months::new(12)).unwrap_or(self.end);
+        let days = self.start.map_or_else(|| (self.end - before).num_days(), |start| (self.end - start).num_days() + 1);
+        days.max(1)
+    }
+}
+
+/// An account of a trial balance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Its number in the Plan comptable général: `607100`.
+    pub number: String,
+    /// What the company calls it.
+    #[serde(default)]
+    pub label: String,
+    /// At the end of the year, debit less credit.
+    #[serde(with = "crate::amount::exact")]
+    pub balance: Decimal,
+    /// Where it was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
+}
+
+/// What happened to an account in a month.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Movement {
+    /// `2024-03`.
+    pub month: String,
+    /// The account's number.
+    pub account: String,
+    /// Debit less credit.
+    #[serde(with = "crate::amount::exact")]
+    pub amount: Decimal,
+}
+
+/// A journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// Its code: `VT`.
+    pub code: String,
+    /// What the company calls it.
+    pub label: String,
+    /// Its lines.
+    pub lines: u64,
+    /// Their debits.
+    #[serde(with = "crate::amount::exact")]
+    pub debit: Decimal,
+    /// Their credits.
+    #[serde(with = "crate::amount::exact")]
+    pub credit: Decimal,
+}
+
+/// A value that was read, or added up from accounts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// In the statement's currency. Assets and expenses are positive where their balance is a debit, liabilities and
+    /// income where it is a credit.
+    #[serde(with = "crate::amount::exact")]
+    pub value: Decimal,
+    /// Where it was read: of a sum the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
+    /// The accounts it is the sum of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<String>,
+}
+
+/// Where something is, in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The file's name, which may be one inside an archive.
+    pub file: String,
+    /// The sheet of a workbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+    /// `B12` in a sheet, `12` for a line of a text, an element's id in iXBRL.
+    pub at: String,
+}
+
+/// Something that was not read, or is wrong in what was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anomaly {
+    /// What kind it is.
+    pub kind: AnomalyKind,
+    /// What is wrong, for a French reader.
+    pub message: String,
+    /// Where, where it is at one place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// How many more like it there are, which are not listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The kinds of [`Anomaly`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnomalyKind {
+    /// A cell or a line that could not be read.
+    Unreadable,
+    /// Something that was read, and is no line or account we know.
+    Unknown,
+    /// A column, a date or a year that should be there, and is not.
+    Missing,
+    /// Debits that are not equal to credits.
+    Unbalanced,
+    /// A total that is not what its parts add up to.
+    Total,
+    /// A line that occurs twice.
+    Duplicate,
+    /// Anything else that breaks a rule of the format.
+    Rule,
+}
