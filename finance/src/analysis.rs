@@ -140,11 +140,21 @@ struct Computer<'a> {
 struct At<'a, 'b> {
     computer: &'b mut Computer<'a>,
     year: usize,
+    /// Whether details that the source does not give are zero.
+    has_all: bool,
+}
+
+/// Whether the forms do not show an item, so that a source that has them may say nothing of it.
+fn is_detail(id: &str) -> bool {
+    items::item(id).is_some_and(|item| item.part.is_none() && item.formula.is_none())
 }
 
 impl Values for At<'_, '_> {
     fn item(&mut self, id: &'static str) -> Result<Decimal, Undefined> {
-        self.computer.value(self.year, id)
+        match self.computer.value(self.year, id) {
+            Err(Undefined::Missing { .. }) if self.has_all && is_detail(id) => Ok(Decimal::ZERO),
+            value => value,
+        }
     }
 
     fn previous(&mut self, id: &'static str) -> Result<Decimal, Undefined> {
@@ -189,13 +199,14 @@ impl<'a> Computer<'a> {
         }
         let given = self.statement.years[year].lines.get(id).map(|figure| figure.value);
         let missing = || Undefined::Missing { item: items::item(id).map_or(id, |item| item.label).to_owned() };
+        let is_zero = self.is_zero(year, id);
         let computed = match (given, items::formula(id)) {
             (Some(value), _) => Ok(value),
-            (None, Some(formula)) => formula.value(&mut At { computer: self, year }),
+            (None, Some(formula)) => formula.value(&mut At { computer: self, year, has_all: is_zero }),
             (None, None) => Err(missing()),
         };
         let value = match computed {
-            Err(Undefined::Missing { .. }) if self.is_zero(year, id) => Ok(Decimal::ZERO),
+            Err(Undefined::Missing { .. }) if is_zero => Ok(Decimal::ZERO),
             other => other,
         };
         self.known.insert((year, id), value.clone());
@@ -215,21 +226,23 @@ impl<'a> Computer<'a> {
         let lines = &self.statement.years[year].lines;
         let total = |item: &'static Item| {
             let (figure, formula) = lines.get(item.id).zip(items::formula(item.id))?;
-            let parts = formula.value(&mut At { computer: self, year }).ok()?;
+            let parts = formula.value(&mut At { computer: self, year, has_all: true }).ok()?;
             Some(Total { item, figure, formula, parts })
         };
         items::all().filter_map(total).collect()
     }
 
-    /// Everything below the open totals down to what the source gives.
+    /// Everything below the open totals down to what the source gives, in their parts of the accounts: the result is a
+    /// line of the balance sheet, but what that leaves out says nothing of the income statement.
     fn left_out(&self, year: usize) -> HashSet<&'static str> {
         let lines = &self.statement.years[year].lines;
-        let mut formulas: Vec<&Formula> = self.open[year].iter().map(|total| total.formula).collect();
+        let mut formulas: Vec<_> = self.open[year].iter().map(|total| (total.item.part, total.formula)).collect();
         let mut left_out = HashSet::new();
-        while let Some(formula) = formulas.pop() {
+        while let Some((part, formula)) = formulas.pop() {
             for (id, _) in formula.items() {
-                if !lines.contains_key(id) && left_out.insert(id) {
-                    formulas.extend(items::formula(id));
+                let is_of_part = items::item(id).is_some_and(|item| item.part.is_none() || item.part == part);
+                if is_of_part && !lines.contains_key(id) && left_out.insert(id) {
+                    formulas.extend(items::formula(id).map(|formula| (part, formula)));
                 }
             }
         }
@@ -260,7 +273,7 @@ impl<'a> Computer<'a> {
         let before = year.checked_sub(1).and_then(|before| self.value(before, item.id).ok());
         let change = value.as_ref().ok().zip(before).and_then(|(value, before)| change(*value, before, item.unit));
         let inputs = formula.filter(|_| !is_given).map(|formula| self.inputs(year, formula)).unwrap_or_default();
-        let words = formula.map(|formula| formula.words(&At { computer: self, year }));
+        let words = formula.map(|formula| formula.words(&At { computer: self, year, has_all: false }));
         Some(Computed {
             id: item.id.to_owned(),
             label: item.label.to_owned(),
@@ -279,7 +292,7 @@ impl<'a> Computer<'a> {
     fn inputs(&mut self, year: usize, formula: &Formula) -> Vec<Input> {
         let items = formula.items().into_iter();
         let input = |(id, is_previous): (&'static str, bool)| {
-            let mut at = At { computer: self, year };
+            let mut at = At { computer: self, year, has_all: false };
             let value = if is_previous { at.previous(id) } else { at.item(id) };
             Input { id: id.to_owned(), is_previous, value: value.ok() }
         };

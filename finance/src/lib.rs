@@ -5,11 +5,14 @@
 pub mod accounts;
 pub mod amount;
 pub mod analysis;
+pub mod check;
 mod formula;
 pub mod import;
 pub mod items;
+pub mod numbers;
 pub mod siren;
 pub mod statement;
+mod words;
 
 pub use analysis::{Analysis, analyse, checks};
 pub use formula::Undefined;

@@ -50,6 +50,11 @@ const REQUIRED: [&str; 6] = ["JournalCode", "JournalLib", "EcritureNum", "Compte
 const SAMPLE: u64 = 64 * 1024;
 /// More accounts, entries or journals than this are no company's.
 const MOST: usize = 20_000_000;
+/// Accounts that stand for many people. What one owes is not set off against what another is owed (Plan comptable
+/// général, article 911-5), so those in debit and those in credit are kept apart.
+const THIRD_PARTIES: [&str; 4] = ["40", "41", "45", "46"];
+/// Accounts of loans.
+const LOANS: [&str; 3] = ["161", "163", "164"];
 /// Journals of opening balances go by these codes.
 const OPENING: [&str; 7] = ["AN", "ANO", "ANX", "RAN", "AN1", "OUV", "REPORT"];
 
@@ -155,11 +160,25 @@ impl Columns {
     }
 }
 
+/// A line of the file.
+struct Entry {
+    line: u64,
+    journal: String,
+    journal_label: String,
+    number: String,
+    date: Option<NaiveDate>,
+    account: String,
+    label: String,
+    auxiliary: String,
+    debit: Decimal,
+    credit: Decimal,
+}
+
 /// What is known of an account.
 struct Balance {
     label: String,
-    debit: Decimal,
-    credit: Decimal,
+    /// By auxiliary account, where it has such.
+    balances: HashMap<String, Decimal>,
     first: u64,
     last: u64,
     lines: u64,
@@ -190,6 +209,8 @@ struct Ledger<'a> {
     journals: HashMap<String, Sums>,
     /// By journal and number: the difference, and the line on which it begins.
     entries: HashMap<(String, String), (Decimal, u64)>,
+    /// How many balances the accounts have, together.
+    auxiliaries: usize,
     /// Debits of accounts of loans.
     repaid: Decimal,
     /// Lines without a date of validation.
@@ -241,6 +262,7 @@ impl<'a> Ledger<'a> {
             accounts: HashMap::new(),
             journals: HashMap::new(),
             entries: HashMap::new(),
+            auxiliaries: 0,
             repaid: Decimal::ZERO,
             unvalidated: 0,
             lines: 0,
@@ -263,24 +285,36 @@ impl<'a> Ledger<'a> {
             text.trim().to_owned()
         };
         let field = |name: &str| cell(self.columns.of(name));
-        let (journal, entry, number) = (field("JournalCode"), field("EcritureNum"), field("CompteNum"));
-        let (label, journal_label, date) = (field("CompteLib"), field("JournalLib"), field("EcritureDate"));
         let empty: Vec<&str> =
             REQUIRED.into_iter().filter(|name| self.columns.of(name).is_some() && field(name).is_empty()).collect();
-        let is_validated = !field("ValidDate").is_empty();
         let amounts = self.amounts(&cell);
+        let mut entry = Entry {
+            line,
+            journal: field("JournalCode"),
+            journal_label: field("JournalLib"),
+            number: field("EcritureNum"),
+            date: None,
+            account: field("CompteNum"),
+            label: field("CompteLib"),
+            auxiliary: field("CompAuxNum"),
+            debit: Decimal::ZERO,
+            credit: Decimal::ZERO,
+        };
+        self.unvalidated += u64::from(field("ValidDate").is_empty());
+        let date = field("EcritureDate");
         for name in empty {
             self.log.add(AnomalyKind::Missing, name, at(), || format!("la colonne {name} est vide"));
         }
-        if number.len() < 3 || !number.bytes().take(3).all(|byte| byte.is_ascii_digit()) {
-            let number = number.clone();
+        if entry.account.len() < 3 || !entry.account.bytes().take(3).all(|byte| byte.is_ascii_digit()) {
             self.log.add(AnomalyKind::Rule, "account", at(), || {
-                format!("le compte «\u{a0}{number}\u{a0}» ne commence pas par trois chiffres du Plan comptable général")
+                let account = &entry.account;
+                format!(
+                    "le compte «\u{a0}{account}\u{a0}» ne commence pas par trois chiffres du Plan comptable général"
+                )
             });
         }
-        self.unvalidated += u64::from(!is_validated);
-        let date = self.date(&date, line);
-        let (debit, credit) = match amounts {
+        entry.date = self.date(&date, line);
+        (entry.debit, entry.credit) = match amounts {
             Ok(amounts) => amounts,
             Err(error) => {
                 self.log.add(AnomalyKind::Unreadable, "amount", at(), || {
@@ -289,15 +323,15 @@ impl<'a> Ledger<'a> {
                 return Ok(());
             }
         };
-        if debit.is_zero() == credit.is_zero() {
+        if entry.debit.is_zero() == entry.credit.is_zero() {
             self.log.add(AnomalyKind::Rule, "sides", at(), || {
-                let which = if debit.is_zero() { "ni débit ni crédit" } else { "un débit et un crédit" };
+                let which = if entry.debit.is_zero() { "ni débit ni crédit" } else { "un débit et un crédit" };
                 format!("la ligne a {which}")
             });
         }
         self.lines += 1;
-        self.count(&journal, &entry, &number, (debit, credit), line, date, label, journal_label);
-        let kept = self.accounts.len() + self.journals.len() + self.entries.len();
+        self.count(entry);
+        let kept = self.accounts.len() + self.journals.len() + self.entries.len() + self.auxiliaries;
         if kept <= MOST {
             return Ok(());
         }
@@ -339,52 +373,36 @@ impl<'a> Ledger<'a> {
         date
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of a line, once")]
-    fn count(
-        &mut self,
-        journal: &str,
-        entry: &str,
-        number: &str,
-        (debit, credit): (Decimal, Decimal),
-        line: u64,
-        date: Option<NaiveDate>,
-        label: String,
-        journal_label: String,
-    ) {
-        let difference = debit - credit;
-        let is_opening = OPENING.contains(&journal.to_uppercase().as_str());
-        if let Some(date) = date {
+    fn count(&mut self, entry: Entry) {
+        let difference = entry.debit - entry.credit;
+        let is_opening = OPENING.contains(&entry.journal.to_uppercase().as_str());
+        if let Some(date) = entry.date {
             self.first = Some(self.first.map_or(date, |first| first.min(date)));
             self.last = Some(self.last.map_or(date, |last| last.max(date)));
         }
-        let account = self.accounts.entry(number.to_owned()).or_insert_with(|| Balance {
-            label,
-            debit: Decimal::ZERO,
-            credit: Decimal::ZERO,
-            first: line,
-            last: line,
-            lines: 0,
-            months: HashMap::new(),
-        });
-        account.debit += debit;
-        account.credit += credit;
-        account.last = line;
-        account.lines += 1;
-        if let Some(date) = date.filter(|_| !is_opening) {
-            *account.months.entry((date.year(), date.month())).or_default() += difference;
+        if !is_opening && LOANS.iter().any(|prefix| entry.account.starts_with(prefix)) {
+            self.repaid += entry.debit;
         }
-        let sums = self.journals.entry(journal.to_owned()).or_default();
+        let sums = self.journals.entry(entry.journal.clone()).or_default();
         if sums.label.is_empty() {
-            sums.label = journal_label;
+            sums.label = entry.journal_label;
         }
         sums.lines += 1;
-        sums.debit += debit;
-        sums.credit += credit;
-        let sum = self.entries.entry((journal.to_owned(), entry.to_owned())).or_insert((Decimal::ZERO, line));
+        sums.debit += entry.debit;
+        sums.credit += entry.credit;
+        let sum = self.entries.entry((entry.journal, entry.number)).or_insert((Decimal::ZERO, entry.line));
         sum.0 += difference;
-        if !is_opening && (number.starts_with("164") || number.starts_with("163") || number.starts_with("161")) {
-            self.repaid += debit;
+        let has_auxiliaries = THIRD_PARTIES.iter().any(|prefix| entry.account.starts_with(prefix));
+        let account = self.accounts.entry(entry.account).or_insert_with(|| Balance::new(entry.label, entry.line));
+        account.last = entry.line;
+        account.lines += 1;
+        if let Some(date) = entry.date.filter(|_| !is_opening) {
+            *account.months.entry((date.year(), date.month())).or_default() += difference;
         }
+        let auxiliary = if has_auxiliaries { entry.auxiliary } else { String::new() };
+        let known = account.balances.len();
+        *account.balances.entry(auxiliary).or_default() += difference;
+        self.auxiliaries += account.balances.len() - known;
     }
 
     fn into_statement(mut self) -> Statement {
@@ -407,7 +425,7 @@ impl<'a> Ledger<'a> {
             });
         }
         let mut accounts: Vec<Account> =
-            self.accounts.iter().map(|(number, balance)| balance.account(number, self.file)).collect();
+            self.accounts.iter().flat_map(|(number, balance)| balance.accounts(number, self.file)).collect();
         accounts.sort_by(|one, other| one.number.cmp(&other.number));
         let (mut lines, unknown) = accounts::lines(&accounts);
         let repaid = Figure { value: self.repaid, places: Vec::new(), accounts: Vec::new() };
@@ -466,14 +484,30 @@ impl<'a> Ledger<'a> {
 }
 
 impl Balance {
-    fn account(&self, number: &str, file: &str) -> Account {
+    fn new(label: String, line: u64) -> Self {
+        Self { label, balances: HashMap::new(), first: line, last: line, lines: 0, months: HashMap::new() }
+    }
+
+    /// One account, or two where some auxiliaries are in debit and others in credit.
+    fn accounts(&self, number: &str, file: &str) -> impl Iterator<Item = Account> {
         let at = match self.lines {
             1 => self.first.to_string(),
             lines => format!("{}–{} ({lines} lignes)", self.first, self.last),
         };
+        let sum = |is_debit: bool| -> Decimal {
+            self.balances.values().filter(|balance| balance.is_sign_positive() == is_debit).sum()
+        };
+        let (debit, credit) = (sum(true), sum(false));
+        let is_both = !debit.is_zero() && !credit.is_zero();
+        let balances = if is_both { vec![debit, credit] } else { vec![debit + credit] };
         let place = Place { file: file.to_owned(), sheet: None, at };
-        let balance = self.debit - self.credit;
-        Account { number: number.to_owned(), label: self.label.clone(), balance, places: vec![place] }
+        let (number, label) = (number.to_owned(), self.label.clone());
+        balances.into_iter().map(move |balance| Account {
+            number: number.clone(),
+            label: label.clone(),
+            balance,
+            places: vec![place.clone()],
+        })
     }
 }
 

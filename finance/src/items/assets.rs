@@ -25,9 +25,9 @@ macro_rules! asset {
 }
 
 /// The lines, each three items.
-pub(super) static LINES: [[Item; 3]; 33] = [
+pub(super) static LINES: [[Item; 3]; 34] = [
     asset!("capital_non_appele", "Capital souscrit non appelé", ("AA", ""), "109", ""),
-    asset!("frais_etablissement", "Frais d’établissement", ("AB", "AC"), "20 201", "280 2801 290"),
+    asset!("frais_etablissement", "Frais d’établissement", ("AB", "AC"), "201", "2801 2901"),
     asset!("frais_developpement", "Frais de développement", ("CX", "CQ"), "203", "2803 2903"),
     asset!("concessions_brevets", "Concessions, brevets et droits similaires", ("AF", "AG"), "205", "2805 2905"),
     asset!("fonds_commercial", "Fonds commercial", ("AH", "AI"), "206 207", "2806 2807 2906 2907"),
@@ -35,17 +35,17 @@ pub(super) static LINES: [[Item; 3]; 33] = [
         "autres_immobilisations_incorporelles",
         "Autres immobilisations incorporelles",
         ("AJ", "AK"),
-        "208 232",
-        "2808 2908 2932"
+        "20 208",
+        "280 290 2808 2908"
     ),
     asset!(
         "avances_immobilisations_incorporelles",
-        "Avances et acomptes sur immobilisations incorporelles",
+        "Immobilisations incorporelles en cours, avances et acomptes",
         ("AL", "AM"),
-        "237",
-        ""
+        "232 237",
+        "2932"
     ),
-    asset!("terrains", "Terrains", ("AN", "AO"), "211 212", "281 2811 2812 291 2911 2912"),
+    asset!("terrains", "Terrains", ("AN", "AO"), "211 212", "2811 2812 2911 2912"),
     asset!("constructions", "Constructions", ("AP", "AQ"), "213 214", "2813 2814 2913 2914"),
     asset!(
         "installations_techniques",
@@ -58,49 +58,44 @@ pub(super) static LINES: [[Item; 3]; 33] = [
         "autres_immobilisations_corporelles",
         "Autres immobilisations corporelles",
         ("AT", "AU"),
-        "21 218 22",
-        "2818 282 2918 292"
+        "21 218 22 24",
+        "28 29 281 2818 282 291 2918 292"
     ),
-    asset!("immobilisations_en_cours", "Immobilisations en cours", ("AV", "AW"), "23 231", "293 2931"),
-    asset!("avances_immobilisations", "Avances et acomptes", ("AX", "AY"), "238", ""),
-    asset!("participations", "Autres participations", ("CU", "CV"), "26 261 262 266", "296 2961 2962 2966"),
+    asset!("immobilisations_en_cours", "Immobilisations corporelles en cours", ("AV", "AW"), "23 231", "293 2931"),
+    asset!("avances_immobilisations", "Avances et acomptes sur immobilisations corporelles", ("AX", "AY"), "238", ""),
+    asset!("participations", "Participations", ("CS", "CT"), "25 26 261 262 266", "295 296 2961 2962 2966"),
+    asset!("titres_portefeuille", "Titres immobilisés de l’activité de portefeuille", ("CU", "CV"), "273", "2973"),
     asset!("creances_participations", "Créances rattachées à des participations", ("BB", "BC"), "267 268", "2967 2968"),
     asset!(
         "autres_titres_immobilises",
         "Autres titres immobilisés",
         ("BD", "BE"),
-        "27 271 272 273 277",
-        "297 2971 2972 2973"
+        "271 272 277 27682",
+        "2971 2972 2977"
     ),
-    asset!("prets", "Prêts", ("BF", "BG"), "274", "2974"),
+    asset!("prets", "Prêts", ("BF", "BG"), "274 27684", "2974"),
     asset!(
         "autres_immobilisations_financieres",
         "Autres immobilisations financières",
         ("BH", "BI"),
-        "275 276",
-        "2975 2976"
+        "27 275 276 278",
+        "297 2975 2976 2978"
     ),
-    asset!("matieres_premieres", "Matières premières, approvisionnements", ("BL", "BM"), "3 31 32", "39 391 392"),
+    asset!("matieres_premieres", "Matières premières, approvisionnements", ("BL", "BM"), "3 31 32 36 38", "39 391 392"),
     asset!("en_cours_biens", "En-cours de production de biens", ("BN", "BO"), "33", "393"),
     asset!("en_cours_services", "En-cours de production de services", ("BP", "BQ"), "34", "394"),
-    asset!("produits_finis", "Produits intermédiaires et finis", ("BR", "BS"), "35 36", "395"),
-    asset!("marchandises", "Marchandises", ("BT", "BU"), "37 38", "397 398"),
-    asset!("avances_commandes", "Avances et acomptes versés sur commandes", ("BV", "BW"), "4091", ""),
-    asset!("clients", "Clients et comptes rattachés", ("BX", "BY"), "411D 413D 416D 417D 418D", "491"),
-    asset!(
-        "autres_creances",
-        "Autres créances",
-        ("BZ", "CA"),
-        "18D 40D 409D 41D 419D 42D 43D 44D 45D 46D 47D 478D",
-        "49 495 496"
-    ),
+    asset!("produits_finis", "Produits intermédiaires et finis", ("BR", "BS"), "35", "395"),
+    asset!("marchandises", "Marchandises", ("BT", "BU"), "37", "397"),
+    asset!("avances_commandes", "Avances et acomptes versés sur commandes", ("BV", "BW"), "4091D", ""),
+    asset!("clients", "Clients et comptes rattachés", ("BX", "BY"), "41D 4191D", "491"),
+    asset!("autres_creances", "Autres créances", ("BZ", "CA"), "18D 40D 42D 43D 44D 45D 46D 47D 48D", "49 495 496"),
     asset!("capital_appele_non_verse", "Capital souscrit et appelé, non versé", ("CB", "CC"), "4562D", ""),
-    asset!("valeurs_mobilieres", "Valeurs mobilières de placement", ("CD", "CE"), "50D", "59 590"),
-    asset!("disponibilites", "Disponibilités", ("CF", "CG"), "51D 52D 53D 54D 58D", "591"),
-    asset!("charges_constatees_avance", "Charges constatées d’avance", ("CH", "CI"), "486 488D", ""),
-    asset!("charges_a_repartir", "Frais d’émission d’emprunts à étaler", ("CW", ""), "48 481", ""),
-    asset!("primes_remboursement", "Primes de remboursement des obligations", ("CM", ""), "169", ""),
-    asset!("ecarts_conversion_actif", "Écarts de conversion actif", ("CN", ""), "476", ""),
+    asset!("valeurs_mobilieres", "Valeurs mobilières de placement", ("CD", "CE"), "50 52D", "59 590"),
+    asset!("disponibilites", "Disponibilités", ("CF", "CG"), "5D 51D 53 54 58D", ""),
+    asset!("charges_constatees_avance", "Charges constatées d’avance", ("CH", "CI"), "486 4886", ""),
+    asset!("charges_a_repartir", "Frais d’émission d’emprunts", ("CW", ""), "481", ""),
+    asset!("primes_remboursement", "Primes de remboursement des emprunts", ("CM", ""), "169", ""),
+    asset!("ecarts_conversion_actif", "Écarts de conversion actif", ("CN", ""), "476 4746 4786", ""),
 ];
 
 /// The totals.
@@ -126,7 +121,7 @@ pub(super) static TOTALS: &[Item] = &[
         "Immobilisations financières",
         Actif,
         "",
-        "participations + creances_participations + autres_titres_immobilises + prets \
+        "participations + titres_portefeuille + creances_participations + autres_titres_immobilises + prets \
          + autres_immobilisations_financieres",
     ),
     total(
@@ -144,7 +139,7 @@ pub(super) static TOTALS: &[Item] = &[
         "frais_etablissement_brut + frais_developpement_brut + concessions_brevets_brut + fonds_commercial_brut \
          + autres_immobilisations_incorporelles_brut + avances_immobilisations_incorporelles_brut + terrains_brut \
          + constructions_brut + installations_techniques_brut + autres_immobilisations_corporelles_brut \
-         + immobilisations_en_cours_brut + avances_immobilisations_brut + participations_brut \
+         + immobilisations_en_cours_brut + avances_immobilisations_brut + participations_brut + titres_portefeuille_brut \
          + creances_participations_brut + autres_titres_immobilises_brut + prets_brut \
          + autres_immobilisations_financieres_brut",
     )),
@@ -158,7 +153,7 @@ pub(super) static TOTALS: &[Item] = &[
          + avances_immobilisations_incorporelles_depreciation + terrains_depreciation + constructions_depreciation \
          + installations_techniques_depreciation + autres_immobilisations_corporelles_depreciation \
          + immobilisations_en_cours_depreciation + avances_immobilisations_depreciation \
-         + participations_depreciation + creances_participations_depreciation \
+         + participations_depreciation + titres_portefeuille_depreciation + creances_participations_depreciation \
          + autres_titres_immobilises_depreciation + prets_depreciation \
          + autres_immobilisations_financieres_depreciation",
     )),

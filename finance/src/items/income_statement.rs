@@ -4,14 +4,14 @@ use super::Group::{Charges, Produits, Resultats};
 use super::{Item, detail, line, total};
 
 pub(super) static ITEMS: &[Item] = &[
-    line("ventes_marchandises", "Ventes de marchandises", Produits, "FC", "707 7097"),
-    line("production_vendue_biens", "Production vendue de biens", Produits, "FF", "70 701 702 703 7091 7092 7093"),
+    line("ventes_marchandises", "Ventes de marchandises", Produits, "FC", "707 7087 7097"),
+    line("production_vendue_biens", "Production vendue de biens", Produits, "FF", "701 702 703 7091 7092"),
     line(
         "production_vendue_services",
         "Production vendue de services",
         Produits,
         "FI",
-        "704 705 706 708 709 7094 7095 7096 7098",
+        "70 704 705 706 708 709 7094 7095 7096 7098",
     ),
     total(
         "chiffre_affaires",
@@ -40,7 +40,7 @@ pub(super) static ITEMS: &[Item] = &[
         "reprises_exploitation",
         "Reprises sur amortissements, dépréciations et provisions (exploitation)",
         Produits,
-        "78 781",
+        "78 781 789",
     ),
     // The forms have it beside the total, as a part of it.
     Item {
@@ -54,8 +54,16 @@ pub(super) static ITEMS: &[Item] = &[
         "FP",
         "reprises_exploitation + transferts_charges",
     ),
-    detail("autres_produits_gestion", "Autres produits de gestion courante", Produits, "75"),
-    detail("produits_cessions_exploitation", "Produits des cessions d’immobilisations (compte 757)", Produits, "757"),
+    detail("autres_produits_gestion", "Autres produits de gestion courante", Produits, "73 75"),
+    Item {
+        code: Some("F1"),
+        ..detail(
+            "produits_cessions_exploitation",
+            "Produits des cessions d’immobilisations (compte 757)",
+            Produits,
+            "757",
+        )
+    },
     total(
         "autres_produits",
         "Autres produits d’exploitation",
@@ -71,14 +79,14 @@ pub(super) static ITEMS: &[Item] = &[
         "chiffre_affaires + production_stockee + production_immobilisee + subventions + reprises_et_transferts \
          + autres_produits",
     ),
-    line("achats_marchandises", "Achats de marchandises", Charges, "FS", "607 6097"),
+    line("achats_marchandises", "Achats de marchandises", Charges, "FS", "607 6087 6097"),
     line("variation_stocks_marchandises", "Variation de stock de marchandises", Charges, "FT", "6037"),
     line(
         "achats_matieres",
         "Achats de matières premières et autres approvisionnements",
         Charges,
         "FU",
-        "60 601 602 6091 6092",
+        "601 602 6081 6082 6091 6092",
     ),
     line(
         "variation_stocks_matieres",
@@ -92,7 +100,7 @@ pub(super) static ITEMS: &[Item] = &[
         "Autres achats et charges externes",
         Charges,
         "FW",
-        "604 605 606 608 609 61 62",
+        "60 604 605 606 608 609 61 62",
     ),
     line("impots_taxes", "Impôts, taxes et versements assimilés", Charges, "FX", "63"),
     line("salaires", "Salaires et traitements", Charges, "FY", "64 641 644 648 649"),
@@ -118,7 +126,7 @@ pub(super) static ITEMS: &[Item] = &[
         "GC",
         "6817",
     ),
-    line("dotations_provisions", "Dotations aux provisions", Charges, "GD", "6815"),
+    line("dotations_provisions", "Dotations aux provisions", Charges, "GD", "6815 689"),
     total(
         "dotations_exploitation",
         "Dotations d’exploitation",
@@ -128,12 +136,15 @@ pub(super) static ITEMS: &[Item] = &[
          + dotations_provisions",
     ),
     detail("autres_charges_gestion", "Autres charges de gestion courante", Charges, "65"),
-    detail(
-        "valeur_comptable_cessions_exploitation",
-        "Valeur comptable des immobilisations cédées (compte 657)",
-        Charges,
-        "657",
-    ),
+    Item {
+        code: Some("G1"),
+        ..detail(
+            "valeur_comptable_cessions_exploitation",
+            "Valeur comptable des immobilisations cédées (compte 657)",
+            Charges,
+            "657",
+        )
+    },
     total(
         "autres_charges",
         "Autres charges d’exploitation",
@@ -159,15 +170,15 @@ pub(super) static ITEMS: &[Item] = &[
     ),
     line("benefice_attribue", "Bénéfice attribué ou perte transférée", Produits, "GH", "755"),
     line("perte_supportee", "Perte supportée ou bénéfice transféré", Charges, "GI", "655"),
-    line("produits_participations", "Produits financiers de participations", Produits, "GJ", "76 761"),
+    line("produits_participations", "Produits financiers de participations", Produits, "GJ", "761"),
     line(
         "produits_creances_immobilisees",
         "Produits des autres valeurs mobilières et créances de l’actif immobilisé",
         Produits,
         "GK",
-        "762",
+        "762 764",
     ),
-    line("autres_interets_produits", "Autres intérêts et produits assimilés", Produits, "GL", "763 764 765 768"),
+    line("autres_interets_produits", "Autres intérêts et produits assimilés", Produits, "GL", "76 763 765 768"),
     detail("reprises_financieres", "Reprises financières sur dépréciations et provisions", Produits, "786"),
     detail("transferts_charges_financieres", "Transferts de charges financières", Produits, "796"),
     total(
@@ -183,21 +194,24 @@ pub(super) static ITEMS: &[Item] = &[
         "Produits nets sur cessions de valeurs mobilières de placement",
         Produits,
         "GO",
-        "767",
+        "767 7661",
     ),
-    detail(
-        "produits_cessions_financieres",
-        "Produits des cessions d’immobilisations financières (compte 7671)",
-        Produits,
-        "7671",
-    ),
+    Item {
+        code: Some("G2"),
+        ..detail(
+            "produits_cessions_financieres",
+            "Produits des cessions d’immobilisations financières (compte 7671)",
+            Produits,
+            "7671 7672",
+        )
+    },
     total(
         "produits_financiers",
         "Produits financiers",
         Produits,
         "GP",
         "produits_participations + produits_creances_immobilisees + autres_interets_produits + reprises_et_transferts_financiers \
-         + gains_change + produits_cessions_valeurs_mobilieres + sinon(produits_cessions_financieres, 0)",
+         + gains_change + produits_cessions_valeurs_mobilieres + produits_cessions_financieres",
     ),
     line(
         "dotations_financieres",
@@ -213,21 +227,24 @@ pub(super) static ITEMS: &[Item] = &[
         "Charges nettes sur cessions de valeurs mobilières de placement",
         Charges,
         "GT",
-        "667",
+        "667 6661",
     ),
-    detail(
-        "valeur_comptable_cessions_financieres",
-        "Valeur comptable des immobilisations financières cédées (compte 6671)",
-        Charges,
-        "6671",
-    ),
+    Item {
+        code: Some("G3"),
+        ..detail(
+            "valeur_comptable_cessions_financieres",
+            "Valeur comptable des immobilisations financières cédées (compte 6671)",
+            Charges,
+            "6671 6672",
+        )
+    },
     total(
         "charges_financieres",
         "Charges financières",
         Charges,
         "GU",
         "dotations_financieres + interets + pertes_change + charges_cessions_valeurs_mobilieres \
-         + sinon(valeur_comptable_cessions_financieres, 0)",
+         + valeur_comptable_cessions_financieres",
     ),
     total("resultat_financier", "Résultat financier", Resultats, "GV", "produits_financiers - charges_financieres"),
     line(
@@ -235,7 +252,7 @@ pub(super) static ITEMS: &[Item] = &[
         "Produits exceptionnels sur opérations de gestion",
         Produits,
         "HA",
-        "77 771 772",
+        "77 771 772 774",
     ),
     detail("produits_cessions", "Produits des cessions d’éléments d’actif (compte 775)", Produits, "775"),
     detail("quote_part_subventions", "Quote-part des subventions d’investissement (compte 777)", Produits, "777"),
@@ -268,7 +285,7 @@ pub(super) static ITEMS: &[Item] = &[
         "Charges exceptionnelles sur opérations de gestion",
         Charges,
         "HE",
-        "67 671 672",
+        "67 671 672 674",
     ),
     detail("valeur_comptable_cessions", "Valeur comptable des éléments d’actif cédés (compte 675)", Charges, "675"),
     detail("autres_charges_exceptionnelles", "Autres charges exceptionnelles", Charges, "678"),
@@ -293,8 +310,8 @@ pub(super) static ITEMS: &[Item] = &[
         "HH",
         "charges_exceptionnelles_gestion + charges_exceptionnelles_capital + dotations_exceptionnelles",
     ),
-    line("participation_salaries", "Participation des salariés aux résultats", Charges, "HJ", "69 691"),
-    line("impot_benefices", "Impôts sur les bénéfices", Charges, "HK", "695 696 697 698 699"),
+    line("participation_salaries", "Participation des salariés aux résultats", Charges, "HJ", "691"),
+    line("impot_benefices", "Impôts sur les bénéfices", Charges, "HK", "69 695 696 697 698 699"),
     total(
         "total_produits",
         "Total des produits",

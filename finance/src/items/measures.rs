@@ -4,8 +4,8 @@ use super::Group::{BilanFonctionnel, Caf, Rentabilite, Rotation, Sig, Structure}
 use super::Unit::{Currency, Days, Percent, Times};
 use super::{Group, Item, Unit};
 
-const PCG: &str = "Plan comptable général (règlement ANC 2014-03), tableau des soldes intermédiaires de gestion";
-const CAF: &str = "Plan comptable général (règlement ANC 2014-03), détermination de la capacité d’autofinancement";
+const PCG: &str = "Plan comptable général (règlement ANC 2014-03, version au 1er janvier 2024), article 842-1";
+const CAF: &str = "Plan comptable général (règlement ANC 2014-03, version au 1er janvier 2024), article 842-2";
 const FONCTIONNEL: &str = "Bilan fonctionnel, d’usage en analyse financière\u{a0}: valeurs brutes (nettes à défaut), \
                            amortissements et dépréciations parmi les ressources stables";
 
@@ -90,6 +90,13 @@ pub(super) static ITEMS: &[Item] = &[
         PCG,
     ),
     measure(
+        "reprises_calculees",
+        "Reprises d’exploitation",
+        (Caf, Currency),
+        "sinon(reprises_exploitation, reprises_et_transferts - sinon(transferts_charges, 0))",
+        CAF,
+    ),
+    measure(
         "charges_calculees",
         "Dotations et valeurs comptables des cessions",
         (Caf, Currency),
@@ -102,7 +109,7 @@ pub(super) static ITEMS: &[Item] = &[
         "produits_calcules",
         "Reprises, produits des cessions et quotes-parts de subventions",
         (Caf, Currency),
-        "sinon(reprises_exploitation, reprises_et_transferts) + sinon(reprises_financieres, reprises_et_transferts_financiers) \
+        "reprises_calculees + sinon(reprises_financieres, reprises_et_transferts_financiers) \
          + sinon(reprises_exceptionnelles, reprises_et_transferts_exceptionnels) \
          + sinon(produits_cessions + quote_part_subventions, produits_exceptionnels_capital) \
          + sinon(produits_cessions_exploitation, 0) + sinon(produits_cessions_financieres, 0) \
@@ -114,14 +121,13 @@ pub(super) static ITEMS: &[Item] = &[
         "Capacité d’autofinancement",
         (Caf, Currency),
         "resultat_net + charges_calculees - produits_calcules",
-        "Méthode additive, à partir du résultat. Plan comptable général (règlement ANC 2014-03), détermination de la \
-         capacité d’autofinancement",
+        "Méthode additive, à partir du résultat\u{a0}: d’usage, elle n’est pas dans le Plan comptable général",
     ),
     measure(
         "caf_soustractive",
         "Capacité d’autofinancement (méthode soustractive)",
         (Caf, Currency),
-        "ebe + reprises_et_transferts - sinon(reprises_exploitation, reprises_et_transferts) \
+        "ebe + reprises_et_transferts - reprises_calculees \
          + sinon(autres_produits_gestion, autres_produits) - sinon(autres_charges_gestion, autres_charges) \
          + benefice_attribue - perte_supportee \
          + produits_financiers - sinon(reprises_financieres, reprises_et_transferts_financiers) \
@@ -132,14 +138,14 @@ pub(super) static ITEMS: &[Item] = &[
          - (charges_exceptionnelles - sinon(valeur_comptable_cessions, charges_exceptionnelles_capital) \
          - dotations_exceptionnelles) \
          - participation_salaries - impot_benefices",
-        "Méthode soustractive, à partir de l’EBE. Plan comptable général (règlement ANC 2014-03), détermination de la \
-         capacité d’autofinancement",
+        "Méthode soustractive, à partir de l’EBE. Plan comptable général (règlement ANC 2014-03, version au 1er \
+         janvier 2024), article 842-2",
     ),
     measure(
         "dettes_financieres",
         "Dettes financières",
         BILAN,
-        "obligations_convertibles + autres_obligations - primes_remboursement \
+        "obligations_convertibles + autres_obligations - sinon(primes_remboursement, 0) \
          + sinon(emprunts_etablissements_credit, dettes_etablissements_credit - sinon(concours_bancaires, 0)) \
          + dettes_financieres_diverses",
         FONCTIONNEL,
@@ -175,7 +181,8 @@ pub(super) static ITEMS: &[Item] = &[
         "Besoin en fonds de roulement hors exploitation",
         BILAN,
         "sinon(autres_creances_brut, autres_creances) + sinon(capital_appele_non_verse_brut, capital_appele_non_verse) \
-         + ecarts_conversion_actif - dettes_immobilisations - autres_dettes - ecarts_conversion_passif",
+         + ecarts_conversion_actif - dettes_immobilisations - instruments_financiers - autres_dettes \
+         - ecarts_conversion_passif",
         "Bilan fonctionnel. Les dettes fiscales et sociales sont toutes d’exploitation, les autres créances et les \
          autres dettes ne le sont pas\u{a0}: le bilan n’en dit pas plus",
     ),
@@ -201,8 +208,8 @@ pub(super) static ITEMS: &[Item] = &[
         "Capitaux employés",
         BILAN,
         "actif_immobilise + stocks + avances_commandes + clients + autres_creances + charges_constatees_avance \
-         - avances_recues - fournisseurs - dettes_fiscales_sociales - dettes_immobilisations - autres_dettes \
-         - produits_constates_avance",
+         - avances_recues - fournisseurs - dettes_fiscales_sociales - dettes_immobilisations - instruments_financiers \
+         - autres_dettes - produits_constates_avance",
         "Actif immobilisé net et besoin en fonds de roulement, en valeurs nettes",
     ),
     measure(
@@ -230,7 +237,7 @@ pub(super) static ITEMS: &[Item] = &[
         "ebitda",
         "EBITDA",
         (Rentabilite, Currency),
-        "resultat_exploitation + dotations_exploitation - sinon(reprises_exploitation, reprises_et_transferts)",
+        "resultat_exploitation + dotations_exploitation - reprises_calculees",
         "Résultat d’exploitation avant dotations nettes de reprises. L’EBITDA n’est pas défini par le Plan comptable \
          général\u{a0}; il diffère de l’EBE par les autres produits et charges de gestion",
     ),

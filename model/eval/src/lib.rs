@@ -8,7 +8,6 @@ mod echo;
 mod expression;
 mod format;
 mod items;
-mod numbers;
 mod progress;
 mod report;
 mod results;

@@ -121,6 +121,19 @@ fn months_and_journals_are_kept_apart() {
 }
 
 #[test]
+fn what_one_customer_owes_is_not_set_off_against_what_another_is_owed() {
+    let text = file("\t", ENTRIES);
+    // The customer who paid is not the one who was billed.
+    let text = text.replace("411000\tSociété\t\t\tP1\t20240315", "411000\tSociété\tC1\t\tP1\t20240315");
+    let text = text.replace("411000\tSociété\t\t\tP1\t20240420", "411000\tSociété\tC2\t\tP1\t20240420");
+    let year = import(text.as_bytes()).years.remove(0);
+    let balances: Vec<Decimal> =
+        year.accounts.iter().filter(|account| account.number == "411000").map(|account| account.balance).collect();
+    assert_eq!(balances, [84_000.into(), (-60_000).into()]);
+    assert_eq!((year.lines["clients_brut"].value, year.lines["autres_dettes"].value), (84_000.into(), 60_000.into()));
+}
+
+#[test]
 fn the_same_year_comes_in_many_writings() {
     let expected = import(file("\t", ENTRIES).as_bytes());
     let text = file("|", ENTRIES);

@@ -6,11 +6,15 @@
 //! A number that was made up can follow from two of a dozen facts by chance: amounts hardly ever, percentages with a
 //! decimal one time in nine, whole ones every other time (a test has the figures). A commentary has several numbers.
 
+use std::collections::HashSet;
+
+use rust_decimal::Decimal;
 use serde::Deserialize;
+use zyron_finance::check::{Fact, Verdict, check};
+use zyron_finance::numbers::{Number, Unit, numbers};
 
 use super::figure::decimal;
 use super::{Outcome, about, nothing_more, share};
-use crate::numbers::{Number, Unit, numbers};
 use crate::server::{Failure, Server};
 
 const MAX_TOKENS: u32 = 512;
@@ -21,44 +25,17 @@ pub(crate) struct Item {
     pub(crate) id: String,
     document: String,
     question: String,
-    facts: Vec<Fact>,
+    facts: Vec<Figure>,
     /// How many of the facts it has to say at least.
     min_numbers: usize,
 }
 
 /// A figure of the document.
 #[derive(Debug, Deserialize)]
-struct Fact {
+struct Figure {
     #[serde(deserialize_with = "decimal")]
-    value: f64,
+    value: Decimal,
     unit: String,
-}
-
-/// What a number can be.
-struct Quantity {
-    value: f64,
-    unit: Option<Unit>,
-    bare: Bare,
-}
-
-/// Whether a number without a unit can be a quantity.
-#[derive(Clone, Copy)]
-enum Bare {
-    Always,
-    /// Where it has decimals: of many facts, some two are in any small whole ratio.
-    WithDecimals,
-    Never,
-}
-
-impl Quantity {
-    fn is(&self, number: &Number) -> bool {
-        let may_be = match self.bare {
-            Bare::Always => true,
-            Bare::WithDecimals => number.has_unit() || number.has_decimals(),
-            Bare::Never => number.has_unit(),
-        };
-        may_be && number.rounds(self.value, self.unit)
-    }
 }
 
 impl Item {
@@ -68,88 +45,63 @@ impl Item {
     }
 
     fn outcome(&self, answer: &str) -> Outcome {
-        let known: Vec<Number> = [&self.document, &self.question].into_iter().flat_map(|text| numbers(text)).collect();
-        let is_known_year = |number: &Number| {
-            number.is_year() && known.iter().any(|year| year.is_year() && year.is_as_large_as(number))
-        };
-        let facts: Vec<Quantity> = self.facts.iter().map(Fact::quantity).collect();
-        let derived = derived(&facts);
-        let mut quoted = vec![false; facts.len()];
-        let (mut all, mut supported) = (0_u32, 0_u32);
-        for number in numbers(answer).iter().filter(|number| !is_known_year(number)) {
-            let fact = facts.iter().position(|fact| fact.is(number));
-            if let Some(fact) = fact {
-                quoted[fact] = true;
-            }
-            all += 1;
-            supported += u32::from(fact.is_some() || derived.iter().any(|quantity| quantity.is(number)));
-        }
-        let quoted = quoted.iter().filter(|is_quoted| **is_quoted).count();
-        let says_enough = quoted >= self.min_numbers;
-        Outcome::new(supported == all && says_enough, answer)
-            .with("supported numbers", if all == 0 { 0.0 } else { f64::from(supported) / f64::from(all) })
-            .with("facts quoted", quoted as f64)
+        let facts: Vec<Fact> = self.facts.iter().enumerate().map(|(at, figure)| figure.fact(at)).collect();
+        let checked = check(answer, &facts, &self.years());
+        let judged: Vec<&Verdict> =
+            checked.iter().map(|number| &number.verdict).filter(|verdict| **verdict != Verdict::Given).collect();
+        let quoted: HashSet<&String> = judged.iter().filter_map(|verdict| source(verdict)).collect();
+        let supported = judged.iter().filter(|verdict| ***verdict != Verdict::NotFound).count();
+        let says_enough = quoted.len() >= self.min_numbers;
+        Outcome::new(supported == judged.len() && says_enough, answer)
+            .with("supported numbers", if judged.is_empty() { 0.0 } else { supported as f64 / judged.len() as f64 })
+            .with("facts quoted", quoted.len() as f64)
             .with("quotes enough", share(says_enough))
     }
-}
 
-impl Fact {
-    fn quantity(&self) -> Quantity {
-        Quantity { value: self.value, unit: Unit::named(&self.unit), bare: Bare::Always }
+    /// The years that the document and the question speak of.
+    fn years(&self) -> String {
+        let known = [&self.document, &self.question].into_iter().flat_map(|text| numbers(text));
+        let years: Vec<String> = known.filter(Number::is_year).map(|year| year.size().to_string()).collect();
+        years.join(", ")
     }
 }
 
-/// What follows from two facts.
-fn derived(facts: &[Quantity]) -> Vec<Quantity> {
-    let mut all = Vec::new();
-    for (at, one) in facts.iter().enumerate() {
-        for (other_at, other) in facts.iter().enumerate().filter(|(other_at, _)| *other_at != at) {
-            match (one.unit, other.unit) {
-                (Some(unit), Some(other_unit)) if unit.is_like(other_unit) => {
-                    let other = other.value * other_unit.factor() / unit.factor();
-                    all.extend(of_one_kind(one.value, other, one.unit, at < other_at));
-                }
-                (None, None) => all.extend(of_one_kind(one.value, other.value, None, at < other_at)),
-                // So many euros for each employee or each tonne.
-                (Some(_), None) if other.value != 0.0 => {
-                    all.push(Quantity { value: one.value / other.value, unit: one.unit, bare: Bare::WithDecimals });
-                }
-                _ => {}
-            }
+impl Figure {
+    /// Without a name: whatever the sentence is about, it may be this.
+    fn fact(&self, at: usize) -> Fact {
+        Fact {
+            id: at.to_string(),
+            label: String::new(),
+            aliases: Vec::new(),
+            period: String::new(),
+            value: self.value,
+            unit: Unit::named(&self.unit),
         }
     }
-    all
 }
 
-/// The ratio of two figures in one unit, the growth from the other to the one, and, `with_sums`, what does not depend on
-/// their order.
-fn of_one_kind(one: f64, other: f64, unit: Option<Unit>, with_sums: bool) -> Vec<Quantity> {
-    let mut all = Vec::new();
-    if with_sums {
-        all.extend([one + other, one - other].map(|value| Quantity { value, unit, bare: Bare::Always }));
+fn source(verdict: &Verdict) -> Option<&String> {
+    match verdict {
+        Verdict::Source { fact } => Some(fact),
+        _ => None,
     }
-    if other != 0.0 {
-        let ratio = one / other;
-        all.push(Quantity { value: ratio, unit: Some(Unit::TIMES), bare: Bare::WithDecimals });
-        all.push(Quantity { value: 100.0 * (ratio - 1.0), unit: Some(Unit::PERCENT), bare: Bare::Never });
-    }
-    all
 }
 
 #[cfg(test)]
 mod tests {
+    use zyron_finance::numbers::Wanted;
+
     use super::*;
     use crate::items;
-    use crate::numbers::Figure;
 
     fn item() -> Item {
-        let fact = |value, unit: &str| Fact { value, unit: unit.to_owned() };
+        let fact = |value: i64, unit: &str| Figure { value: value.into(), unit: unit.to_owned() };
         Item {
             id: String::new(),
             document: "Comptes 2024 et 2023 (k€)\nChiffre d'affaires : 1 250 et 1 000\nRésultat net : (41) et 60"
                 .into(),
             question: "Commentez l'exercice 2024.".into(),
-            facts: vec![fact(1250.0, "k€"), fact(1000.0, "k€"), fact(-41.0, "k€"), fact(60.0, "k€")],
+            facts: vec![fact(1250, "k€"), fact(1000, "k€"), fact(-41, "k€"), fact(60, "k€")],
             min_numbers: 2,
         }
     }
@@ -169,7 +121,7 @@ mod tests {
     #[test]
     fn a_figure_may_be_said_for_each_of_what_is_counted() {
         let mut item = item();
-        item.facts.push(Fact { value: 8.0, unit: "salariés".to_owned() });
+        item.facts.push(Figure { value: 8.into(), unit: "salariés".to_owned() });
         let answer = "Avec 8 salariés et 1 250 k€, l'activité est de 156,3 k€ par personne.";
         assert_eq!(item.outcome(answer).score, 1.0);
     }
@@ -194,9 +146,9 @@ mod tests {
         for item in items::COMMENTARY.read::<Item>().unwrap() {
             let in_document = numbers(&item.document);
             for fact in &item.facts {
-                let figure = Figure { value: fact.value, unit: Unit::named(&fact.unit), decimals: 6 };
-                let negative = Figure { value: -fact.value, ..figure };
-                let is_there = in_document.iter().any(|number| number.equals(&figure) || number.equals(&negative));
+                let wanted = Wanted { value: fact.value, unit: Unit::named(&fact.unit), decimals: 6 };
+                let negative = Wanted { value: -fact.value, ..wanted };
+                let is_there = in_document.iter().any(|number| number.equals(&wanted) || number.equals(&negative));
                 assert!(is_there, "{}: {} {}", item.id, fact.value, fact.unit);
             }
             assert!(item.min_numbers > 0 && item.min_numbers <= item.facts.len(), "{}", item.id);

@@ -31,25 +31,33 @@ impl Item {
 
 #[cfg(test)]
 mod tests {
+    use rust_decimal::Decimal;
+    use zyron_finance::numbers::{Wanted, numbers};
+
     use super::*;
     use crate::items;
-    use crate::numbers::{Figure, numbers};
 
     fn all() -> Vec<Item> {
         items::EXTRACTION.read().unwrap()
     }
 
     /// The factors between euros, thousands and millions: the unit of a table is in its title.
-    const SCALES: [f64; 5] = [1.0, 1e3, 1e-3, 1e6, 1e-6];
+    const SCALES: [Decimal; 5] = [
+        Decimal::ONE,
+        Decimal::ONE_THOUSAND,
+        Decimal::from_parts(1, 0, 0, false, 3),
+        Decimal::from_parts(1_000_000, 0, 0, false, 0),
+        Decimal::from_parts(1, 0, 0, false, 6),
+    ];
 
     #[test]
     fn each_figure_is_in_its_document() {
         for item in all() {
-            let figure = item.expected.figure();
+            let wanted = item.expected.wanted();
             let in_document = numbers(&item.document);
             // A sign may be said in words, as a loss.
             let is_there = SCALES.into_iter().flat_map(|scale| [scale, -scale]).any(|scale| {
-                let scaled = Figure { value: figure.value * scale, unit: figure.unit, decimals: 6 };
+                let scaled = Wanted { value: wanted.value * scale, decimals: 6, ..wanted };
                 in_document.iter().any(|number| number.equals(&scaled))
             });
             assert!(is_there, "{}: {} {}", item.id, item.expected.value, item.expected.unit);
@@ -59,10 +67,14 @@ mod tests {
     #[test]
     fn the_figure_is_a_right_answer_and_another_is_none() {
         for item in all() {
-            let decimals = item.expected.decimals;
+            let decimals = item.expected.decimals as usize;
             let written = format!("{:.decimals$} {}", item.expected.value, item.expected.unit).replace('.', ",");
             assert_eq!(figure::outcome(&written, &item.question, &item.expected).score, 1.0, "{}: {written}", item.id);
-            let wrong = format!("{:.decimals$} {}", item.expected.value * 1.5 + 7.0, item.expected.unit);
+            let wrong = format!(
+                "{:.decimals$} {}",
+                item.expected.value * Decimal::new(15, 1) + Decimal::from(7),
+                item.expected.unit
+            );
             assert_eq!(figure::outcome(&wrong, &item.question, &item.expected).score, 0.0, "{}: {wrong}", item.id);
         }
     }

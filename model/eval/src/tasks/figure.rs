@@ -1,10 +1,11 @@
 //! When an answer says a figure: one of its numbers is it, and it is no list of numbers.
 
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use zyron_finance::numbers::{Number, Unit, Wanted, numbers};
 
 use super::{Outcome, share};
-use crate::numbers::{Figure, Number, Unit, numbers};
 
 /// How many other numbers an answer may have: some explain themselves, and one that lists all numbers knows none.
 const MOST_OTHERS: usize = 3;
@@ -13,41 +14,42 @@ const MOST_OTHERS: usize = 3;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Expected {
     #[serde(rename = "expected", deserialize_with = "decimal")]
-    pub(crate) value: f64,
+    pub(crate) value: Decimal,
     #[serde(default)]
     pub(crate) unit: String,
-    pub(crate) decimals: usize,
+    pub(crate) decimals: u32,
 }
 
 impl Expected {
-    pub(crate) fn figure(&self) -> Figure {
-        Figure { value: self.value, unit: Unit::named(&self.unit), decimals: self.decimals }
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted { value: self.value, unit: Unit::named(&self.unit), decimals: self.decimals }
     }
 }
 
 /// A number that is written as one, or as a string that keeps its zeros.
-pub(crate) fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(crate) fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Decimal {
-        Number(f64),
+    enum Written {
+        Number(serde_json::Number),
         Text(String),
     }
-    match Decimal::deserialize(deserializer)? {
-        Decimal::Number(number) => Ok(number),
-        Decimal::Text(text) => text.parse().map_err(D::Error::custom),
-    }
+    let text = match Written::deserialize(deserializer)? {
+        Written::Number(number) => number.to_string(),
+        Written::Text(text) => text,
+    };
+    text.parse().map_err(D::Error::custom)
 }
 
 /// Whether `answer` says `expected`.
 pub(crate) fn outcome(answer: &str, question: &str, expected: &Expected) -> Outcome {
-    let figure = expected.figure();
+    let wanted = expected.wanted();
     let (found, others): (Vec<Number>, Vec<Number>) =
-        numbers(answer).into_iter().partition(|number| number.equals(&figure));
+        numbers(answer).into_iter().partition(|number| number.equals(&wanted));
     let asked = numbers(question);
     let mut distinct: Vec<Number> = Vec::new();
     for other in others {
-        let is_known = |number: &Number| number.is_as_large_as(&other);
+        let is_known = |number: &Number| number.size() == other.size();
         if !other.is_year() && !asked.iter().any(is_known) && !distinct.iter().any(is_known) {
             distinct.push(other);
         }
@@ -61,7 +63,7 @@ mod tests {
     use super::*;
 
     fn is_right(answer: &str) -> bool {
-        let expected = Expected { value: 1250.0, unit: "k€".into(), decimals: 0 };
+        let expected = Expected { value: Decimal::from(1250), unit: "k€".into(), decimals: 0 };
         outcome(answer, "Quel est le chiffre d'affaires des 12 mois de 2023, en k€ ?", &expected).score == 1.0
     }
 
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn a_decimal_is_a_number_or_a_string() {
         for json in [r#"{"expected": "88.0", "decimals": 1}"#, r#"{"expected": 88, "decimals": 1}"#] {
-            assert_eq!(serde_json::from_str::<Expected>(json).unwrap().value, 88.0);
+            assert_eq!(serde_json::from_str::<Expected>(json).unwrap().value, Decimal::from(88));
         }
         assert!(serde_json::from_str::<Expected>(r#"{"expected": "88 %", "decimals": 1}"#).is_err());
     }

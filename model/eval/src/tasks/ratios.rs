@@ -86,6 +86,8 @@ fn compute(call: &Call) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rust_decimal::Decimal;
+
     use super::*;
     use crate::items;
 
@@ -98,7 +100,7 @@ mod tests {
             // Half of the last decimal goes up; what the computation loses is below that.
             let scale = 10_f64.powi(expected.expected.decimals as i32);
             let rounded = (value * scale + 0.5 + 1e-9).floor() / scale;
-            let difference = (rounded - expected.expected.value).abs();
+            let difference = (rounded - f64::try_from(expected.expected.value).unwrap()).abs();
             assert!(difference < 1e-9, "{}: {derivation} is {value}, not {}", expected.id, expected.expected.value);
         }
     }
@@ -106,10 +108,14 @@ mod tests {
     #[test]
     fn the_figure_is_a_right_answer() {
         for item in items::RATIOS.read::<Item>().unwrap() {
-            let decimals = item.expected.decimals;
+            let decimals = item.expected.decimals as usize;
             let written = format!("{:.decimals$} {}", item.expected.value, item.expected.unit).replace('.', ",");
             assert_eq!(figure::outcome(&written, &item.question, &item.expected).score, 1.0, "{}: {written}", item.id);
-            let wrong = format!("{:.decimals$} {}", item.expected.value * 1.5 + 7.0, item.expected.unit);
+            let wrong = format!(
+                "{:.decimals$} {}",
+                item.expected.value * Decimal::new(15, 1) + Decimal::from(7),
+                item.expected.unit
+            );
             assert_eq!(figure::outcome(&wrong, &item.question, &item.expected).score, 0.0, "{}: {wrong}", item.id);
         }
     }

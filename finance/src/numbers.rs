@@ -7,69 +7,77 @@
 mod scan;
 mod unit;
 
-pub(crate) use self::unit::Unit;
+use std::ops::Range;
+
+use rust_decimal::Decimal;
+
+pub use self::unit::Unit;
 
 /// A number of a text.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Number {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Number {
     /// The likeliest first; never empty.
     readings: Vec<Reading>,
     unit: Option<Unit>,
+    /// Where it is with its unit, in characters; of a date the whole of it.
+    span: Range<usize>,
     /// Four digits that look like a year, without a unit.
     is_year: bool,
 }
 
 /// What a number may mean, in its unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reading {
-    value: f64,
+    value: Decimal,
     /// Those that are written.
-    decimals: usize,
+    decimals: u32,
 }
 
 /// A number that is looked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Figure {
-    pub(crate) value: f64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// In its unit.
+    pub value: Decimal,
     /// Nothing where it counts something else than money, shares or time.
-    pub(crate) unit: Option<Unit>,
+    pub unit: Option<Unit>,
     /// How exactly it is asked for.
-    pub(crate) decimals: usize,
+    pub decimals: u32,
 }
 
 /// The numbers of `text`, in their order. Those that count a list's points are left out.
-pub(crate) fn numbers(text: &str) -> Vec<Number> {
+pub fn numbers(text: &str) -> Vec<Number> {
     scan::scan(text)
 }
 
 impl Number {
-    pub(crate) fn is_year(&self) -> bool {
+    /// Whether it is a year, or a date of which this is the year.
+    pub fn is_year(&self) -> bool {
         self.is_year
     }
 
+    /// Where it is with its unit, in characters; of a date the whole of it.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
     /// Its likeliest value in its unit's base unit, without the sign: two numbers that say the same have the same.
-    pub(crate) fn size(&self) -> f64 {
-        let value = self.readings.first().map_or(0.0, |reading| reading.value);
-        value.abs() * self.unit.map_or(1.0, Unit::factor)
+    pub fn size(&self) -> Decimal {
+        let value = self.readings.first().map_or(Decimal::ZERO, |reading| reading.value);
+        let factor = self.unit.map_or(Decimal::ONE, Unit::factor);
+        value.abs().checked_mul(factor).unwrap_or(Decimal::MAX).normalize()
     }
 
-    /// Whether it is the same number as `other`, whatever their signs.
-    pub(crate) fn is_as_large_as(&self, other: &Self) -> bool {
-        near(self.size(), other.size(), 0.0)
-    }
-
-    /// Whether it says `figure`, as exactly as that is asked for. A number without a unit is taken to be in the
-    /// figure's.
-    pub(crate) fn equals(&self, figure: &Figure) -> bool {
+    /// Whether it says `wanted`, as exactly as that is asked for. A number without a unit is taken to be in the other's.
+    pub fn equals(&self, wanted: &Wanted) -> bool {
         self.readings.iter().any(|reading| {
-            let value = self.in_unit(reading.value, figure.unit);
-            value.is_some_and(|value| near(value, figure.value, half_unit(figure.decimals)))
+            let value = self.in_unit(reading.value, wanted.unit);
+            value.is_some_and(|value| near(value, wanted.value, half_unit(wanted.decimals)))
         })
     }
 
     /// Whether it is `value` of `unit`, rounded to the decimals that are written, whatever the sign. Without a unit of
     /// its own it is taken to be in that one.
-    pub(crate) fn rounds(&self, value: f64, unit: Option<Unit>) -> bool {
+    pub fn rounds(&self, value: Decimal, unit: Option<Unit>) -> bool {
         self.readings.iter().any(|reading| {
             // The tolerance grows and shrinks with the unit as the number does.
             let (found, tolerance) =
@@ -78,48 +86,45 @@ impl Number {
         })
     }
 
-    /// Whether a unit is written after it.
-    pub(crate) fn has_unit(&self) -> bool {
-        self.unit.is_some()
+    /// The unit that is written after it.
+    pub fn unit(&self) -> Option<Unit> {
+        self.unit
     }
 
     /// Whether decimals are written, in one reading at least.
-    pub(crate) fn has_decimals(&self) -> bool {
+    pub fn has_decimals(&self) -> bool {
         self.readings.iter().any(|reading| reading.decimals > 0)
     }
 
-    fn in_unit(&self, value: f64, target: Option<Unit>) -> Option<f64> {
+    fn in_unit(&self, value: Decimal, target: Option<Unit>) -> Option<Decimal> {
         match self.unit {
             None => Some(value),
-            Some(unit) => Some(value * unit.to(target)?),
+            Some(unit) => value.checked_mul(unit.to(target)?),
         }
     }
 }
 
-fn half_unit(decimals: usize) -> f64 {
-    0.5 * 10_f64.powi(-i32::try_from(decimals).unwrap_or(i32::MAX))
+fn half_unit(decimals: u32) -> Decimal {
+    // What is written with more decimals than a decimal number has is exact.
+    Decimal::try_new(5, decimals + 1).unwrap_or(Decimal::ZERO)
 }
 
-/// Up to rounding of the computation, which is far below any number's last digit.
-fn near(one: f64, other: f64, tolerance: f64) -> bool {
-    (one - other).abs() <= tolerance + 1e-9 * one.abs().max(other.abs()).max(1e-3)
+fn near(one: Decimal, other: Decimal, tolerance: Decimal) -> bool {
+    one.checked_sub(other).is_some_and(|difference| difference.abs() <= tolerance)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn figure(value: f64, unit: &str, decimals: usize) -> Figure {
-        Figure { value, unit: Unit::named(unit), decimals }
-    }
-
-    fn says(text: &str, value: f64, unit: &str, decimals: usize) -> bool {
-        numbers(text).iter().any(|number| number.equals(&figure(value, unit, decimals)))
+    fn says(text: &str, value: f64, unit: &str, decimals: u32) -> bool {
+        let wanted = Wanted { value: Decimal::try_from(value).unwrap(), unit: Unit::named(unit), decimals };
+        numbers(text).iter().any(|number| number.equals(&wanted))
     }
 
     /// The values of a text, each in its likeliest reading and its own unit.
     fn values(text: &str) -> Vec<f64> {
-        numbers(text).iter().map(|number| number.readings[0].value).collect()
+        numbers(text).iter().map(|number| number.readings[0].value.try_into().unwrap()).collect()
     }
 
     #[test]
@@ -190,6 +195,7 @@ mod tests {
 
     #[test]
     fn the_last_decimal_asked_for_may_be_rounded() {
+        assert!(says("35 pb", 0.35, "%", 2) && says("35 points de base", 0.35, "%", 2));
         assert!(says("12,44", 12.4, "%", 1) && says("12,35", 12.4, "%", 1) && says("12,45", 12.4, "%", 1));
         assert!(!says("12,46", 12.4, "%", 1) && !says("12", 12.4, "%", 1));
         assert!(says("1 249 600 €", 1250.0, "k€", 0));
@@ -231,7 +237,9 @@ mod tests {
 
     #[test]
     fn rounding_is_that_of_the_text() {
-        let rounds = |text: &str, value, unit| numbers(text)[0].rounds(value, Unit::named(unit));
+        let rounds = |text: &str, value: f64, unit| {
+            numbers(text)[0].rounds(Decimal::try_from(value).unwrap(), Unit::named(unit))
+        };
         assert!(rounds("1,2 M€", 1234.0, "k€") && rounds("1,23 M€", 1234.0, "k€") && rounds("1 234", 1234.0, "k€"));
         assert!(
             !rounds("1,3 M€", 1234.0, "k€") && !rounds("1 200 k€", 1234.0, "k€") && !rounds("1,24 M€", 1234.0, "k€")

@@ -1,5 +1,9 @@
 //! From a text to its numbers, character by character.
 
+use std::ops::Range;
+
+use rust_decimal::Decimal;
+
 use super::unit::{Unit, is_space};
 use super::{Number, Reading};
 
@@ -109,9 +113,9 @@ impl Scanner<'_> {
         };
         let sign = self.sign(at, digits.end, end);
         let year = digits.is_four && unit.is_none() && sign == Sign::Positive;
-        let is_year = year && digits.readings.iter().any(|reading| (1900.0..=2100.0).contains(&reading.value));
+        let is_year = year && digits.readings.iter().any(|reading| is_year(reading.value));
         let readings = signed(&digits.readings, sign);
-        ((!readings.is_empty()).then_some(Number { readings, unit, is_year }), end)
+        (Some(Number { readings, unit, is_year, span: at..end }), end)
     }
 
     /// The digits of a number; nothing where there are too many points and commas in them for one.
@@ -149,7 +153,6 @@ impl Scanner<'_> {
                 _ => readings.push(decimal),
             }
         }
-        let readings: Vec<Reading> = readings.into_iter().flatten().collect();
         Some(Digits { readings, is_four: is_plain && groups == 0 && first - at == 4, end })
     }
 
@@ -258,7 +261,7 @@ impl Scanner<'_> {
             ([m, y], [1 | 2, 4]) if separator == Some('/') && month.contains(m) => *y,
             _ => return None,
         };
-        Some(year_number(f64::from(year)))
+        Some(year_number(year, parts[0].0..parts[parts.len() - 1].1))
     }
 
     /// `31 décembre 2023` or `1 mars`.
@@ -283,29 +286,35 @@ impl Scanner<'_> {
             return Some((None, end));
         }
         let year: String = self.chars[end + 1..year_end].iter().collect();
-        Some((year.parse().ok().map(year_number), year_end))
+        Some((year.parse().ok().map(|year| year_number(year, at..year_end)), year_end))
     }
 }
 
-fn year_number(value: f64) -> Number {
-    Number { readings: vec![Reading { value, decimals: 0 }], unit: None, is_year: true }
+/// `span` is the whole date.
+fn year_number(year: u32, span: Range<usize>) -> Number {
+    Number { readings: vec![Reading { value: year.into(), decimals: 0 }], unit: None, is_year: true, span }
+}
+
+fn is_year(value: Decimal) -> bool {
+    (Decimal::from(1900)..=Decimal::from(2100)).contains(&value)
 }
 
 fn is_same_separator(one: char, other: char) -> bool {
     one == other || is_space(one) && is_space(other)
 }
 
-/// A number with a decimal point; nothing where it is too large to be computed with.
-fn reading(text: &str) -> Option<Reading> {
-    let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
-    Some(Reading { value, decimals: text.split_once('.').map_or(0, |(_, decimals)| decimals.len()) })
+/// A number with a decimal point. One that is too large to be computed with is as large as can be: it equals nothing.
+fn reading(text: &str) -> Reading {
+    let largest = Decimal::from(1_000_000_000_000_000_000_i64);
+    let value = text.parse().map_or(largest, |value: Decimal| value.min(largest));
+    Reading { value, decimals: text.split_once('.').map_or(0, |(_, decimals)| decimals.len() as u32) }
 }
 
 fn signed(readings: &[Reading], sign: Sign) -> Vec<Reading> {
-    let with = |factor: f64| readings.iter().map(move |reading| Reading { value: factor * reading.value, ..*reading });
+    let negative = readings.iter().map(|reading| Reading { value: -reading.value, ..*reading });
     match sign {
-        Sign::Positive => with(1.0).collect(),
-        Sign::Negative => with(-1.0).collect(),
-        Sign::Unclear => with(1.0).chain(with(-1.0)).collect(),
+        Sign::Positive => readings.to_vec(),
+        Sign::Negative => negative.collect(),
+        Sign::Unclear => readings.iter().copied().chain(negative).collect(),
     }
 }
