@@ -52,7 +52,7 @@ async fn it_calls_a_tool_that_fits() {
             "required": ["montant", "de", "vers"],
         },
     }});
-    let answer = server.chat("Convertis 45000 euros en dollars.", json!({"temperature": 0, "tools": [tool]})).await;
+    let answer = server.chat("Convertis 45 000 € en dollars.", json!({"temperature": 0, "tools": [tool]})).await;
     assert_eq!(answer["choices"][0]["finish_reason"], "tool_calls", "{answer}");
     let call = &answer["choices"][0]["message"]["tool_calls"][0]["function"];
     assert_eq!(call["name"], "convertir");
