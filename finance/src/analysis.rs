@@ -2,7 +2,7 @@
 //!
 //! A total that the source gives is taken as it is given; [`checks`] compares it with its parts. A line that the source
 //! leaves out of a part of the accounts that it has is zero, as in the tax forms, but where a total above it is more
-//! than the lines below it: then it is unknown.
+//! than the lines below it: then it is unknown. Of IFRS accounts it is always unknown.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount;
 use crate::formula::{Formula, Undefined, Values};
 use crate::items::{self, Group, Item, Unit};
-use crate::statement::{Anomaly, AnomalyKind, Figure, Statement};
+use crate::statement::{Anomaly, AnomalyKind, Basis, Figure, Statement};
 
 /// What follows from a statement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,7 +127,8 @@ impl YearAnalysis {
     }
 }
 
-struct Computer<'a> {
+/// The values of a statement, each computed once.
+pub(crate) struct Computer<'a> {
     statement: &'a Statement,
     known: HashMap<(usize, &'static str), Result<Decimal, Undefined>>,
     /// Of each year the totals that are not what their parts add up to.
@@ -180,7 +181,7 @@ struct Total<'a> {
 }
 
 impl<'a> Computer<'a> {
-    fn new(statement: &'a Statement) -> Self {
+    pub(crate) fn new(statement: &'a Statement) -> Self {
         let years = 0..statement.years.len();
         let unknown = vec![HashSet::new(); years.len()];
         let mut computer = Self { statement, known: HashMap::new(), open: Vec::new(), unknown };
@@ -193,7 +194,8 @@ impl<'a> Computer<'a> {
         computer
     }
 
-    fn value(&mut self, year: usize, id: &'static str) -> Result<Decimal, Undefined> {
+    /// An item of a year, which counts from zero.
+    pub(crate) fn value(&mut self, year: usize, id: &'static str) -> Result<Decimal, Undefined> {
         if let Some(known) = self.known.get(&(year, id)) {
             return known.clone();
         }
@@ -213,12 +215,18 @@ impl<'a> Computer<'a> {
         value
     }
 
+    /// What a formula is in a year.
+    pub(crate) fn formula(&mut self, year: usize, formula: &Formula) -> Result<Decimal, Undefined> {
+        formula.value(&mut At { computer: self, year, has_all: false })
+    }
+
     /// Whether what the source leaves out is zero.
     fn is_zero(&self, year: usize, id: &'static str) -> bool {
         let part = items::item(id).and_then(|item| item.part);
         let lines = &self.statement.years[year].lines;
         let has = |part| lines.keys().any(|id| items::item(id).and_then(|item| item.part) == Some(part));
-        part.is_some_and(has) && !self.unknown[year].contains(id)
+        let is_complete = self.statement.basis == Basis::Pcg;
+        is_complete && part.is_some_and(has) && !self.unknown[year].contains(id)
     }
 
     /// The totals that the source gives, as far as their parts can be added up.

@@ -1,10 +1,12 @@
 //! The numbers of an answer against the facts it was given: each is one of them, follows simply from them, or is found
 //! nowhere.
 //!
-//! What follows is looked for only as far as an analyst would go: the change of a figure from a year to the next, and
-//! the sum, difference, ratio or share of two figures of a year. With many facts some pair makes almost any round
-//! percentage, so what a pair makes counts only where the sentence speaks of it. Whether the sentences make sense is
-//! not judged.
+//! What follows is looked for only as far as an analyst would go: the change of a figure from a year to a later one, and
+//! the sum, difference, ratio or share of two figures of a year. With many facts some pair makes almost any number, so
+//! what a pair makes counts only where the sentence speaks of both figures, by their names or by quoting them. Whether
+//! the sentences make sense is not judged.
+
+mod units;
 
 use std::ops::Range;
 
@@ -67,18 +69,34 @@ pub enum Verdict {
     NotFound,
 }
 
-/// The numbers of `answer`, in their order. What is in `given`, the question and whatever else the answer may repeat, is
-/// no invention.
-pub fn check(answer: &str, facts: &[Fact], given: &str) -> Vec<Checked> {
+/// The numbers of `answer`, in their order. A number of the `question` is no invention.
+pub fn check(answer: &str, facts: &[Fact], question: &str) -> Vec<Checked> {
     let chars: Vec<char> = answer.chars().collect();
-    let given: Vec<Number> = numbers::numbers(given).into_iter().chain(periods(facts)).collect();
+    let given: Vec<Number> = numbers::numbers(question).into_iter().chain(periods(facts)).collect();
     let checker = Checker { facts, labels: facts.iter().map(Label::of).collect(), given };
-    let check = |number: Number| {
+    let numbers = units::said_elsewhere(&chars, numbers::numbers(answer));
+    let sentences: Vec<Sentence> = numbers.iter().map(|number| Sentence::of(&chars, &number.span())).collect();
+    let said: Vec<Vec<f64>> = sentences.iter().map(|sentence| checker.said_in(sentence)).collect();
+    let sources: Vec<Option<usize>> =
+        numbers.iter().enumerate().map(|(at, number)| checker.source(number, &sentences[at], &said[at])).collect();
+    let asked = checker.said_in(&Sentence { span: 0..0, words: words::of(question), text: String::new() });
+    let verdict = |(at, number): (usize, &Number)| {
+        let mut spoken_of = said[at].clone();
+        for other in 0..numbers.len() {
+            let (here, there) = (&sentences[at].span, &sentences[other].span);
+            // What a sentence quotes it speaks of; the one before may have said what this one is about.
+            let weight = if here == there { 1.0 } else { CONTEXT };
+            if here == there || there.end + 1 == here.start {
+                sources[other].iter().for_each(|fact| spoken_of[*fact] = spoken_of[*fact].max(weight));
+                let names = said[other].iter().zip(&mut spoken_of);
+                names.for_each(|(said, spoken_of)| *spoken_of = spoken_of.max(weight * said));
+            }
+        }
+        asked.iter().zip(&mut spoken_of).for_each(|(asked, spoken_of)| *spoken_of = spoken_of.max(CONTEXT * asked));
         let Range { start, end } = number.span();
-        let sentence = Sentence::of(&chars, start, end);
-        Checked { start, end, verdict: checker.verdict(&number, &sentence) }
+        Checked { start, end, verdict: checker.verdict(number, sources[at], &spoken_of) }
     };
-    numbers::numbers(answer).into_iter().map(check).collect()
+    numbers.iter().enumerate().map(verdict).collect()
 }
 
 /// The years of the facts.
@@ -88,22 +106,25 @@ fn periods(facts: &[Fact]) -> impl Iterator<Item = Number> {
 
 /// What is said around a number.
 struct Sentence {
+    span: Range<usize>,
     words: Vec<String>,
     text: String,
 }
 
 impl Sentence {
-    /// That in which the characters from `start` to `end` are: up to a full stop before a space, or the line's end.
-    fn of(chars: &[char], start: usize, end: usize) -> Self {
+    /// That in which some characters are: up to a full stop before a space, or the line's end.
+    fn of(chars: &[char], span: &Range<usize>) -> Self {
         let stops = |at: usize| match chars[at] {
             '\n' => true,
-            '.' | '!' | '?' | ';' => chars.get(at + 1).is_none_or(|next| next.is_whitespace()),
+            '.' | '!' | '?' => chars.get(at + 1).is_none_or(|next| next.is_whitespace()),
             _ => false,
         };
-        let first = (0..start).rev().find(|at| stops(*at)).map_or(0, |at| at + 1);
-        let last = (end..chars.len()).find(|at| stops(*at)).unwrap_or(chars.len());
+        let first = (0..span.start).rev().find(|at| stops(*at)).map_or(0, |at| at + 1);
+        let last = (span.end..chars.len()).find(|at| stops(*at)).unwrap_or(chars.len());
         let text: String = chars[first..last].iter().collect();
-        Self { words: words::of(&text), text }
+        // A table's heading says what its columns are.
+        let heading = units::heading(chars, first).unwrap_or_default();
+        Self { span: first..last, words: words::of(&format!("{text} {heading}")), text }
     }
 }
 
@@ -119,22 +140,27 @@ impl Label {
         Self { words: words::meaningful(&fact.label), aliases }
     }
 
-    /// From 0 to 1: how much of the label is said. A fact without a name is always spoken of.
+    /// How much of the label is said, from 0 to 1, and a little more the longer it is: of two that are said whole, the
+    /// longer one is meant. A fact without a name is always spoken of.
     fn said_in(&self, sentence: &Sentence) -> f64 {
         let has = |word: &String| sentence.words.iter().any(|said| words::is_same(said, word));
+        let said = self.words.iter().filter(|word| has(word)).count();
+        let bonus = said as f64 / 100.0;
         if self.aliases.iter().any(|alias| !alias.is_empty() && alias.iter().all(has)) || self.words.is_empty() {
-            return 1.0;
+            return 1.0 + bonus;
         }
-        self.words.iter().filter(|word| has(word)).count() as f64 / self.words.len() as f64
+        said as f64 / self.words.len() as f64 + bonus
     }
 }
 
 /// At least so much of a label must be said for a sentence to speak of it.
 const SPOKEN_OF: f64 = 0.5;
+/// How much what was said before counts, of the sentence itself.
+const CONTEXT: f64 = 0.6;
 
 /// What a number may be, and how well that fits its sentence.
-struct Candidate {
-    verdict: Verdict,
+struct Candidate<T> {
+    what: T,
     fit: f64,
 }
 
@@ -145,15 +171,25 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn verdict(&self, number: &Number, sentence: &Sentence) -> Verdict {
-        let said: Vec<f64> = self.labels.iter().map(|label| label.said_in(sentence)).collect();
-        let of_facts = self.facts.iter().zip(&said).filter(|(fact, _)| number.rounds(fact.value, fact.unit));
-        let sources = of_facts.map(|(fact, said)| {
-            let fit = said + if sentence.text.contains(&fact.period) { 0.5 } else { 0.0 };
-            Candidate { verdict: Verdict::Source { fact: fact.id.clone() }, fit }
+    /// How much each fact is spoken of.
+    fn said_in(&self, sentence: &Sentence) -> Vec<f64> {
+        self.labels.iter().map(|label| label.said_in(sentence)).collect()
+    }
+
+    /// The fact that a number quotes.
+    fn source(&self, number: &Number, sentence: &Sentence, said: &[f64]) -> Option<usize> {
+        let facts = self.facts.iter().zip(said).enumerate();
+        let quoted = facts.filter(|(_, (fact, _))| number.rounds(fact.value, fact.unit));
+        let candidates = quoted.map(|(at, (fact, said))| Candidate {
+            what: at,
+            fit: said + if sentence.text.contains(&fact.period) { 0.5 } else { 0.0 },
         });
-        if let Some(best) = best(sources) {
-            return best;
+        best(candidates)
+    }
+
+    fn verdict(&self, number: &Number, source: Option<usize>, said: &[f64]) -> Verdict {
+        if let Some(fact) = source {
+            return Verdict::Source { fact: self.facts[fact].id.clone() };
         }
         let is_given = |known: &Number| known.is_year() == number.is_year() && known.size() == number.size();
         if self.given.iter().any(is_given) {
@@ -162,40 +198,54 @@ impl Checker<'_> {
         if number.is_year() {
             return Verdict::NotFound;
         }
-        best(self.derived(number, &said).into_iter()).unwrap_or(Verdict::NotFound)
+        best(self.derived(number, said).into_iter()).unwrap_or(Verdict::NotFound)
     }
 
-    fn derived(&self, number: &Number, said: &[f64]) -> Vec<Candidate> {
+    /// Whether there is the same figure of a period between two.
+    fn is_between(&self, later: &Fact, earlier: &Fact) -> bool {
+        let (from, to) = (order(&earlier.period), order(&later.period));
+        let same = self.facts.iter().filter(|fact| fact.label == later.label);
+        same.map(|fact| order(&fact.period)).any(|period| from < period && period < to)
+    }
+
+    fn derived(&self, number: &Number, said: &[f64]) -> Vec<Candidate<Verdict>> {
+        let spoken_of: Vec<usize> = (0..self.facts.len()).filter(|fact| said[*fact] >= SPOKEN_OF).collect();
         let mut candidates = Vec::new();
-        let pairs = (0..self.facts.len()).flat_map(|one| (0..self.facts.len()).map(move |other| (one, other)));
-        for (one, other) in pairs.filter(|(one, other)| one != other) {
-            let (first, second) = (&self.facts[one], &self.facts[other]);
-            let is_change = first.label == second.label && !first.label.is_empty();
-            if !is_change && first.period != second.period {
-                continue;
-            }
-            let derivations = derivations(first, second, is_change, one < other);
-            for derivation in derivations.into_iter().filter(|derivation| derivation.is(number)) {
-                let (both, either) = (said[one].min(said[other]), said[one].max(said[other]));
-                let is_likely = if derivation.is_vague(number) { both } else { either } >= SPOKEN_OF;
-                let is_exact_change = is_change && number.has_decimals();
-                if is_likely || is_exact_change {
-                    let fit = both + either + if is_change { 1.0 } else { 0.0 };
-                    candidates.push(Candidate { verdict: derivation.verdict(first, second), fit });
+        for &one in &spoken_of {
+            for &other in spoken_of.iter().filter(|other| **other != one) {
+                let (first, second) = (&self.facts[one], &self.facts[other]);
+                let is_change = first.label == second.label && !first.label.is_empty();
+                let is_earlier = is_change && order(&first.period) < order(&second.period);
+                if is_earlier || !is_change && first.period != second.period {
+                    continue;
                 }
+                let derivations = derivations(first, second, is_change, one < other || is_change);
+                let is_far = is_change && self.is_between(first, second);
+                let fit = said[one] + said[other] + if is_change { 1.0 } else { 0.0 };
+                let is_vague = !number.has_decimals() && number.unit() != Some(Unit::EURO);
+                let fitting =
+                    derivations.into_iter().filter(|derivation| derivation.is(number) && !(is_far && is_vague));
+                candidates.extend(fitting.map(|found| Candidate { what: found.verdict(first, second), fit }));
             }
         }
         candidates
     }
 }
 
+/// Periods in the order of time: `2024`, or `31/12/2024`.
+fn order(period: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = period.split('/').collect();
+    parts.reverse();
+    parts
+}
+
 /// The one that fits best, the first of those that fit equally.
-fn best(candidates: impl Iterator<Item = Candidate>) -> Option<Verdict> {
-    let better = |best: Option<Candidate>, next: Candidate| match best {
+fn best<T>(candidates: impl Iterator<Item = Candidate<T>>) -> Option<T> {
+    let better = |best: Option<Candidate<T>>, next: Candidate<T>| match best {
         Some(best) if best.fit >= next.fit => Some(best),
         _ => Some(next),
     };
-    candidates.fold(None, better).map(|best| best.verdict)
+    candidates.fold(None, better).map(|best| best.what)
 }
 
 /// How a value follows from two facts.
@@ -224,11 +274,6 @@ impl Derivation {
             Rule::Share | Rule::Growth => number.unit().is_some(),
         };
         may_be && number.rounds(self.value, self.unit)
-    }
-
-    /// Whether a number that was made up could be it easily.
-    fn is_vague(&self, number: &Number) -> bool {
-        matches!(self.rule, Rule::Ratio | Rule::Share | Rule::Growth) && !number.has_decimals()
     }
 
     fn verdict(&self, one: &Fact, other: &Fact) -> Verdict {

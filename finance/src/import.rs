@@ -1,13 +1,61 @@
-//! From files as companies have them to a [`Statement`](crate::Statement).
+//! From files as companies have them to a [`Statement`].
 //!
 //! Whatever cannot be read is among the statement's anomalies, with its place; a file that is no such file at all is an
 //! error. What the figures mean is [`crate::analysis`]' work.
 
+pub mod esef;
 pub mod fec;
+mod heading;
 mod log;
+mod presentation;
+mod table;
 mod text;
+mod trial_balance;
 
+use chrono::NaiveDate;
 use thiserror::Error;
+
+use crate::Statement;
+
+/// What the caller knows of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The last day of the last fiscal year in it, where the file does not say it.
+    pub end: Option<NaiveDate>,
+}
+
+/// Reads a file of any of these kinds, which is known by what is in it: a FEC, a balance générale, a bilan and compte de
+/// résultat, an annual report. Its name is what places show; of a FEC it says whose it is.
+///
+/// # Errors
+/// Where it is none of them, damaged, or too large, and where nothing says when a fiscal year ends.
+pub fn read(bytes: &[u8], name: &str, options: &Options) -> Result<Statement, ImportError> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let is_markup = || text.trim_ascii_start().starts_with(b"<");
+    if bytes.starts_with(b"%PDF") {
+        let what = "les PDF ne sont pas lus ici\u{a0}: donnez le classeur ou l’export dont il vient".to_owned();
+        return Err(ImportError::Unsupported { file: name.to_owned(), what });
+    }
+    if is_markup() || bytes.starts_with(b"PK") && !table::is_workbook(bytes) {
+        return esef::read(bytes, name);
+    }
+    if is_fec(bytes) {
+        return fec::read(bytes, name);
+    }
+    let workbook = table::read(bytes, name)?;
+    if trial_balance::is_in(&workbook) {
+        return trial_balance::read(&workbook, options);
+    }
+    presentation::read(&workbook, options)
+}
+
+/// Whether a file begins with the names of a FEC's columns.
+fn is_fec(bytes: &[u8]) -> bool {
+    let first = bytes.iter().take(4096).take_while(|byte| **byte != b'\n');
+    // In UTF-16 there is a zero beside each letter.
+    let text: String = first.filter(|byte| **byte != 0).map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    text.contains("comptenum") && (text.contains("journalcode") || text.contains("ecriturenum"))
+}
 
 /// Why a file gives no statement. The texts are for French readers.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -39,4 +87,29 @@ pub enum ImportError {
         /// What there is too much of.
         what: String,
     },
+    /// It is no report, or one without figures.
+    #[error("{file}\u{a0}: {reason}")]
+    NoReport {
+        /// The file's name.
+        file: String,
+        /// What it lacks.
+        reason: String,
+    },
+    /// Nothing in it says when a fiscal year ends.
+    #[error("{0}\u{a0}: la date de clôture de l’exercice n’est dite nulle part\u{a0}; précisez-la")]
+    NoYear(String),
+    /// It is in a format that is not read.
+    #[error("{file}\u{a0}: {what}")]
+    Unsupported {
+        /// The file's name.
+        file: String,
+        /// What it is, and what to do.
+        what: String,
+    },
+    /// No accounts of any kind were found in it.
+    #[error("{0}\u{a0}: ni FEC, ni balance, ni bilan, ni compte de résultat n’y ont été trouvés")]
+    Unknown(String),
 }
+
+#[cfg(test)]
+mod tests;

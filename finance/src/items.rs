@@ -12,7 +12,10 @@ mod measures;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+use crate::amount;
 
 use crate::formula::Formula;
 
@@ -112,6 +115,21 @@ pub enum Unit {
     Times,
     /// Days.
     Days,
+}
+
+impl Unit {
+    /// `value` as French prints it, with the unit: amounts of `currency` (an ISO 4217 code) to the unit, percentages with
+    /// a decimal, ratios with two.
+    pub fn written(self, value: Decimal, currency: &str) -> String {
+        let (decimals, unit) = match self {
+            Self::Currency if currency == "EUR" => (0, "\u{a0}€".to_owned()),
+            Self::Currency => (0, format!("\u{a0}{currency}")),
+            Self::Percent => (1, "\u{a0}%".to_owned()),
+            Self::Times => (2, String::new()),
+            Self::Days => (0, "\u{a0}jours".to_owned()),
+        };
+        amount::written(value, decimals) + &unit
+    }
 }
 
 /// All of them, in the order in which a reader expects them.

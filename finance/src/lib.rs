@@ -3,18 +3,26 @@
 //! Shared by the server and the browser: no file, no network, no clock, and no panic on any input.
 
 pub mod accounts;
+pub mod alerts;
 pub mod amount;
 pub mod analysis;
 pub mod check;
+pub mod facts;
 mod formula;
 pub mod import;
 pub mod items;
+pub mod merge;
 pub mod numbers;
+pub mod report;
 pub mod siren;
 pub mod statement;
+pub mod templates;
 mod words;
 
+pub use alerts::alerts;
 pub use analysis::{Analysis, analyse, checks};
+pub use facts::fact_sheet;
 pub use formula::Undefined;
+pub use merge::merge;
 pub use siren::Siren;
 pub use statement::Statement;

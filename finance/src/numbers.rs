@@ -91,6 +91,12 @@ impl Number {
         self.unit
     }
 
+    /// The same number in a unit that is said elsewhere, as in a table's heading.
+    #[must_use]
+    pub fn in_the_unit(self, unit: Unit) -> Self {
+        Self { unit: self.unit.or(Some(unit)), ..self }
+    }
+
     /// Whether decimals are written, in one reading at least.
     pub fn has_decimals(&self) -> bool {
         self.readings.iter().any(|reading| reading.decimals > 0)

@@ -23,11 +23,29 @@ pub struct Statement {
     /// What the source rounds amounts to, in the currency: 1000 where it is in thousands.
     #[serde(default = "cent", with = "crate::amount::exact")]
     pub step: Decimal,
+    /// The rules that the accounts are made by.
+    #[serde(default)]
+    pub basis: Basis,
     /// Fiscal years, oldest first.
     pub years: Vec<Year>,
     /// What the import could not read, or found to be wrong.
     #[serde(default)]
     pub anomalies: Vec<Anomaly>,
+    /// Figures that the import read and left out, as it must: in a report, those of parts of the whole, such as a
+    /// segment, and those of other dates than its years'.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+}
+
+/// The rules that accounts are made by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// The Plan comptable général, whose lines everybody has: one that is left out is zero.
+    #[default]
+    Pcg,
+    /// IFRS, where each company chooses its lines: of one that is left out nothing is known.
+    Ifrs,
 }
 
 fn euro() -> String {
@@ -40,8 +58,15 @@ fn cent() -> Decimal {
 
 impl Default for Statement {
     fn default() -> Self {
-        let company = Company::default();
-        Self { company, currency: euro(), step: cent(), years: Vec::new(), anomalies: Vec::new() }
+        Self {
+            company: Company::default(),
+            currency: euro(),
+            step: cent(),
+            basis: Basis::default(),
+            years: Vec::new(),
+            anomalies: Vec::new(),
+            left_out: 0,
+        }
     }
 }
 
@@ -73,6 +98,9 @@ pub struct Year {
     /// a zero among them; where it has lines, those that it says something of.
     #[serde(default)]
     pub lines: BTreeMap<String, Figure>,
+    /// What IFRS accounts say beside the lines, as they say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<IfrsFact>,
     /// What happened to each account in each month, opening balances left out, where the source has entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub movements: Vec<Movement>,
@@ -84,7 +112,8 @@ pub struct Year {
 impl Year {
     /// One of which nothing is known but its last day.
     pub fn ending(end: NaiveDate) -> Self {
-        Self { start: None, end, accounts: vec![], lines: BTreeMap::new(), movements: vec![], journals: vec![] }
+        let lines = BTreeMap::new();
+        Self { start: None, end, accounts: vec![], lines, other: vec![], movements: vec![], journals: vec![] }
     }
 
     /// Its days; where it is not known when it began, as many as there are to the same day of the year before.
@@ -157,6 +186,23 @@ pub struct Figure {
     /// The accounts it is the sum of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<String>,
+}
+
+/// A figure of IFRS accounts that no item of [`crate::items`] means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IfrsFact {
+    /// Its element in the taxonomy: `ifrs-full:Goodwill`; with another prefix, one that the company defines.
+    pub concept: String,
+    /// Its name in French; where none is known, the words of the element's name.
+    pub label: String,
+    /// In its unit, with the sign that its element gives it: an expense is positive.
+    #[serde(with = "crate::amount::exact")]
+    pub value: Decimal,
+    /// A currency's code, `shares`, `EUR/shares`, or `pure` for a plain number.
+    pub unit: String,
+    /// Where it was read.
+    pub place: Place,
 }
 
 /// Where something is, in a file.

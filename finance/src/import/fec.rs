@@ -430,7 +430,8 @@ impl<'a> Ledger<'a> {
         let (mut lines, unknown) = accounts::lines(&accounts);
         let repaid = Figure { value: self.repaid, places: Vec::new(), accounts: Vec::new() };
         lines.insert("remboursements_emprunts".to_owned(), repaid);
-        let year = Year { start, end, accounts, lines, movements: self.movements(), journals: self.journals() };
+        let (movements, journals) = (self.movements(), self.journals());
+        let year = Year { start, accounts, lines, movements, journals, ..Year::ending(end) };
         let mut anomalies = self.log.into_anomalies();
         anomalies.extend(unknown);
         Statement { company: self.company, years: vec![year], anomalies, ..Statement::default() }

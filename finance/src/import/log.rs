@@ -18,12 +18,24 @@ impl Log {
         Self { file: file.to_owned(), found: Vec::new() }
     }
 
-    /// `rule` names what is counted together.
+    /// `rule` names what is counted together; `at` is a place of the file.
     pub(super) fn add(
         &mut self,
         kind: AnomalyKind,
         rule: &'static str,
         at: Option<String>,
+        message: impl FnOnce() -> String,
+    ) {
+        let place = at.map(|at| Place { file: self.file.clone(), sheet: None, at });
+        self.at(kind, rule, place, message);
+    }
+
+    /// The same with a place that may be in a sheet.
+    pub(super) fn at(
+        &mut self,
+        kind: AnomalyKind,
+        rule: &'static str,
+        place: Option<Place>,
         message: impl FnOnce() -> String,
     ) {
         let at_rule = self.found.iter().position(|(known, ..)| *known == rule).unwrap_or_else(|| {
@@ -35,7 +47,6 @@ impl Log {
             *more += 1;
             return;
         }
-        let place = at.map(|at| Place { file: self.file.clone(), sheet: None, at });
         kept.push(Anomaly { kind, message: message(), place, more: 0 });
     }
 

@@ -132,6 +132,8 @@ impl Unit {
             // Whatever it is that is counted.
             (Kind::Count | Kind::Share, None) => Some(self.factor()),
             (Kind::Count, Some(target)) if target.kind == Kind::Money => Some(self.over(target)),
+            // So many years of cash flow: a ratio.
+            (Kind::Years, Some(target)) if target.kind == Kind::Share => Some(self.over(target)),
             (kind, Some(target)) if kind == target.kind => Some(self.over(target)),
             _ => None,
         }
