@@ -4,6 +4,7 @@
 //! keeps each as soon as it is there, `report` says what they come to. Nothing here knows of Zyron's own server: any
 //! other is asked, and judged, the same way. No answer is judged by a model.
 
+mod checker;
 mod echo;
 mod expression;
 mod format;

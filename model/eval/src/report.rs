@@ -12,6 +12,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use self::comparison::Comparison;
+use crate::checker::CheckerReport;
 use crate::results::{ItemResult, Run};
 use crate::statistics::{Interval, Sample, bootstrap, mean, wilson};
 use crate::tasks::Task;
@@ -27,6 +28,9 @@ pub(crate) struct Report {
     /// Of the tasks whose items are right or wrong.
     overall: Option<Overall>,
     scores: BTreeMap<Task, Scores>,
+    /// Of the check of numbers that this program has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verified_numbers: Option<CheckerReport>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     comparison: Option<Comparison>,
 }
@@ -70,7 +74,8 @@ impl Report {
         let scores: BTreeMap<Task, Scores> = by_task.iter().map(|(task, results)| (*task, scores(results))).collect();
         let tasks = by_task.iter().map(|(task, results)| TaskReport::new(*task, results)).collect();
         let overall = Overall::new(&scores);
-        Self { run, tasks, overall, scores, comparison: None }
+        let verified_numbers = CheckerReport::new().ok();
+        Self { run, tasks, overall, scores, verified_numbers, comparison: None }
     }
 
     /// Compares the run with `other`, item by item.

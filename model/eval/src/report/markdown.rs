@@ -27,6 +27,10 @@ pub(super) fn written(report: &Report) -> String {
     }
     text += &observations(report);
     text += &not_measured(report);
+    if let Some(verified_numbers) = &report.verified_numbers {
+        text += "\n";
+        text += &verified_numbers.written();
+    }
     if let Some(comparison) = &report.comparison {
         text += &compared(&run.model, comparison);
     }
