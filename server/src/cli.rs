@@ -24,6 +24,8 @@ pub(crate) enum Command {
     /// Look at a model without loading it
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Compute what follows from a company's accounts, and say what is wrong in them
+    Analyse(AnalyseArgs),
     /// Judge an OpenAI-compatible server with a French finance set
     Eval(zyron_eval::Args),
 }
@@ -32,6 +34,33 @@ pub(crate) enum Command {
 pub(crate) enum ModelCommand {
     /// Say whether a model can be served, what of it would not work, and what memory it takes
     Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnalyseArgs {
+    /// FEC, balance générale, bilan, compte de résultat (CSV, XLSX, ODS) or annual report (ESEF); several of a company
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The last day of the fiscal year, as 2024-12-31, where a file does not say it
+    #[arg(long, value_name = "DATE")]
+    pub(crate) end: Option<chrono::NaiveDate>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Write it to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// How an analysis is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Columns, for a terminal
+    Table,
+    Markdown,
+    /// For a French spreadsheet: semicolons and decimal commas
+    Csv,
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! The binary `zyron`: the command line, and the order in which things start and stop.
 
+mod analyse;
 mod banner;
 mod check;
 mod cli;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => start(&args),
         Command::Openapi => print_openapi(),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Analyse(args) => analyse::run(&args),
         Command::Model(ModelCommand::Check(args)) => check::run(&args),
         Command::Eval(args) => eval(args),
     };

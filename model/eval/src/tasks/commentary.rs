@@ -131,7 +131,7 @@ mod tests {
         for (answer, supported) in [
             ("Le chiffre d'affaires passe de 1 000 à 1 250 k€ et l'effectif à 777 salariés.", 2.0 / 3.0),
             ("Le chiffre d'affaires passe de 1 000 à 1 250 k€ en 2022.", 2.0 / 3.0),
-            ("Le chiffre d'affaires passe de 1 000 à 1 250 €.", 0.5),
+            ("Le chiffre d'affaires passe de 1 000 à 1 250 €.", 0.0),
             ("Le chiffre d'affaires atteint 1 250 k€.", 1.0),
             ("Une bonne année.", 0.0),
         ] {
