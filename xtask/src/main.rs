@@ -88,6 +88,9 @@ enum Command {
     Mini {
         /// Parts of the work; all of them where none is given.
         steps: Vec<mini::Step>,
+        /// A far smaller model in two minutes, as the tests make it.
+        #[arg(long, conflicts_with = "steps")]
+        short: bool,
     },
     /// Installs what `serve` and `test` need, and does nothing else; what another command needs comes with it.
     Setup,
@@ -106,7 +109,8 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::CudaCheck { architectures } => cuda_check::run(&workspace, &architectures),
         Command::CheckAarch64 => check_aarch64::run(&workspace),
-        Command::Mini { steps } => mini::run(&workspace, &steps),
+        Command::Mini { short: true, .. } => mini::try_out(&workspace),
+        Command::Mini { steps, .. } => mini::run(&workspace, &steps),
         Command::Setup => setup::run(&workspace),
     };
     match outcome {

