@@ -7,6 +7,8 @@ use rust_decimal::Decimal;
 use crate::items::{self, Item};
 use crate::statement::{Account, Anomaly, AnomalyKind, Figure};
 
+/// Accounts of loans, whose debits are repayments.
+pub(crate) const LOANS: [&str; 3] = ["161", "163", "164"];
 /// Places that a sum lists.
 const PLACES: usize = 4;
 

@@ -75,28 +75,39 @@ pub fn check(answer: &str, facts: &[Fact], question: &str) -> Vec<Checked> {
     let given: Vec<Number> = numbers::numbers(question).into_iter().chain(periods(facts)).collect();
     let checker = Checker { facts, labels: facts.iter().map(Label::of).collect(), given };
     let numbers = units::said_elsewhere(&chars, numbers::numbers(answer));
-    let sentences: Vec<Sentence> = numbers.iter().map(|number| Sentence::of(&chars, &number.span())).collect();
-    let said: Vec<Vec<f64>> = sentences.iter().map(|sentence| checker.said_in(sentence)).collect();
-    let sources: Vec<Option<usize>> =
-        numbers.iter().enumerate().map(|(at, number)| checker.source(number, &sentences[at], &said[at])).collect();
-    let asked = checker.said_in(&Sentence { span: 0..0, words: words::of(question), text: String::new() });
-    let verdict = |(at, number): (usize, &Number)| {
-        let mut spoken_of = said[at].clone();
-        for other in 0..numbers.len() {
-            let (here, there) = (&sentences[at].span, &sentences[other].span);
-            // What a sentence quotes it speaks of; the one before may have said what this one is about.
-            let weight = if here == there { 1.0 } else { CONTEXT };
-            if here == there || there.end + 1 == here.start {
-                sources[other].iter().for_each(|fact| spoken_of[*fact] = spoken_of[*fact].max(weight));
-                let names = said[other].iter().zip(&mut spoken_of);
-                names.for_each(|(said, spoken_of)| *spoken_of = spoken_of.max(weight * said));
-            }
+    let mut sentences: Vec<Sentence> = Vec::new();
+    // The sentence of each number, and the fact that it quotes.
+    let mut read: Vec<(usize, Option<usize>)> = Vec::new();
+    for number in &numbers {
+        let span = number.span();
+        if sentences.last().is_none_or(|last| span.start >= last.span.end) {
+            sentences.push(Sentence::of(&chars, &span, &checker.labels));
         }
-        asked.iter().zip(&mut spoken_of).for_each(|(asked, spoken_of)| *spoken_of = spoken_of.max(CONTEXT * asked));
+        let sentence = sentences.len() - 1;
+        let source = checker.source(number, &sentences[sentence]);
+        // What a sentence quotes it speaks of.
+        source.iter().for_each(|fact| sentences[sentence].quotes(*fact));
+        read.push((sentence, source));
+    }
+    let asked = Sentence::new(0..0, question.to_owned(), question, &checker.labels).said;
+    let derived: Vec<Vec<Derived>> = (0..sentences.len())
+        .map(|at| {
+            let before = at.checked_sub(1).map(|before| &sentences[before]);
+            let before = before.filter(|before| before.span.end + 1 == sentences[at].span.start);
+            checker.derived(&spoken_of(&sentences[at], before, &asked))
+        })
+        .collect();
+    let verdict = |(number, (sentence, source)): (&Number, (usize, Option<usize>))| {
         let Range { start, end } = number.span();
-        Checked { start, end, verdict: checker.verdict(number, sources[at], &spoken_of) }
+        Checked { start, end, verdict: checker.verdict(number, source, &derived[sentence]) }
     };
-    numbers.iter().enumerate().map(verdict).collect()
+    numbers.iter().zip(read).map(verdict).collect()
+}
+
+/// How much a sentence speaks of each fact: by itself, or because the one before or the question does.
+fn spoken_of(sentence: &Sentence, before: Option<&Sentence>, asked: &[f64]) -> Vec<f64> {
+    let context = |fact: usize| before.map_or(0.0, |before| before.said[fact]).max(asked[fact]);
+    sentence.said.iter().enumerate().map(|(fact, said)| said.max(CONTEXT * context(fact))).collect()
 }
 
 /// The years of the facts.
@@ -107,13 +118,14 @@ fn periods(facts: &[Fact]) -> impl Iterator<Item = Number> {
 /// What is said around a number.
 struct Sentence {
     span: Range<usize>,
-    words: Vec<String>,
     text: String,
+    /// How much each fact is spoken of.
+    said: Vec<f64>,
 }
 
 impl Sentence {
     /// That in which some characters are: up to a full stop before a space, or the line's end.
-    fn of(chars: &[char], span: &Range<usize>) -> Self {
+    fn of(chars: &[char], span: &Range<usize>, labels: &[Label]) -> Self {
         let stops = |at: usize| match chars[at] {
             '\n' => true,
             '.' | '!' | '?' => chars.get(at + 1).is_none_or(|next| next.is_whitespace()),
@@ -124,7 +136,19 @@ impl Sentence {
         let text: String = chars[first..last].iter().collect();
         // A table's heading says what its columns are.
         let heading = units::heading(chars, first).unwrap_or_default();
-        Self { span: first..last, words: words::of(&format!("{text} {heading}")), text }
+        let all = format!("{text} {heading}");
+        Self::new(first..last, text, &all, labels)
+    }
+
+    /// `all` is what it says with what belongs to it.
+    fn new(span: Range<usize>, text: String, all: &str, labels: &[Label]) -> Self {
+        let words = words::of(all);
+        let said = labels.iter().map(|label| label.said_in(&words)).collect();
+        Self { span, text, said }
+    }
+
+    fn quotes(&mut self, fact: usize) {
+        self.said[fact] = self.said[fact].max(1.0);
     }
 }
 
@@ -142,8 +166,8 @@ impl Label {
 
     /// How much of the label is said, from 0 to 1, and a little more the longer it is: of two that are said whole, the
     /// longer one is meant. A fact without a name is always spoken of.
-    fn said_in(&self, sentence: &Sentence) -> f64 {
-        let has = |word: &String| sentence.words.iter().any(|said| words::is_same(said, word));
+    fn said_in(&self, words: &[String]) -> f64 {
+        let has = |word: &String| words.iter().any(|said| words::is_same(said, word));
         let said = self.words.iter().filter(|word| has(word)).count();
         let bonus = said as f64 / 100.0;
         if self.aliases.iter().any(|alias| !alias.is_empty() && alias.iter().all(has)) || self.words.is_empty() {
@@ -157,6 +181,8 @@ impl Label {
 const SPOKEN_OF: f64 = 0.5;
 /// How much what was said before counts, of the sentence itself.
 const CONTEXT: f64 = 0.6;
+/// Facts of a sentence from which something may follow.
+const MOST: usize = 32;
 
 /// What a number may be, and how well that fits its sentence.
 struct Candidate<T> {
@@ -171,14 +197,9 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// How much each fact is spoken of.
-    fn said_in(&self, sentence: &Sentence) -> Vec<f64> {
-        self.labels.iter().map(|label| label.said_in(sentence)).collect()
-    }
-
     /// The fact that a number quotes.
-    fn source(&self, number: &Number, sentence: &Sentence, said: &[f64]) -> Option<usize> {
-        let facts = self.facts.iter().zip(said).enumerate();
+    fn source(&self, number: &Number, sentence: &Sentence) -> Option<usize> {
+        let facts = self.facts.iter().zip(&sentence.said).enumerate();
         let quoted = facts.filter(|(_, (fact, _))| number.rounds(fact.value, fact.unit));
         let candidates = quoted.map(|(at, (fact, said))| Candidate {
             what: at,
@@ -187,7 +208,7 @@ impl Checker<'_> {
         best(candidates)
     }
 
-    fn verdict(&self, number: &Number, source: Option<usize>, said: &[f64]) -> Verdict {
+    fn verdict(&self, number: &Number, source: Option<usize>, derived: &[Derived]) -> Verdict {
         if let Some(fact) = source {
             return Verdict::Source { fact: self.facts[fact].id.clone() };
         }
@@ -198,7 +219,9 @@ impl Checker<'_> {
         if number.is_year() {
             return Verdict::NotFound;
         }
-        best(self.derived(number, said).into_iter()).unwrap_or(Verdict::NotFound)
+        let fitting = derived.iter().filter(|derived| derived.is(number));
+        let found = best(fitting.map(|derived| Candidate { what: derived, fit: derived.fit }));
+        found.map_or(Verdict::NotFound, |derived| self.shown(derived))
     }
 
     /// Whether there is the same figure of a period between two.
@@ -208,27 +231,46 @@ impl Checker<'_> {
         same.map(|fact| order(&fact.period)).any(|period| from < period && period < to)
     }
 
-    fn derived(&self, number: &Number, said: &[f64]) -> Vec<Candidate<Verdict>> {
-        let spoken_of: Vec<usize> = (0..self.facts.len()).filter(|fact| said[*fact] >= SPOKEN_OF).collect();
-        let mut candidates = Vec::new();
-        for &one in &spoken_of {
-            for &other in spoken_of.iter().filter(|other| **other != one) {
+    /// What follows from the facts that are spoken of.
+    fn derived(&self, spoken_of: &[f64]) -> Vec<Derived> {
+        let mut facts: Vec<usize> = (0..self.facts.len()).filter(|fact| spoken_of[*fact] >= SPOKEN_OF).collect();
+        // Whoever speaks of more than these speaks of none, and an answer must not take long to check.
+        facts.sort_by(|one, other| spoken_of[*other].total_cmp(&spoken_of[*one]));
+        facts.truncate(MOST);
+        facts.sort_unstable();
+        let mut all = Vec::new();
+        for &one in &facts {
+            for &other in facts.iter().filter(|other| **other != one) {
                 let (first, second) = (&self.facts[one], &self.facts[other]);
                 let is_change = first.label == second.label && !first.label.is_empty();
                 let is_earlier = is_change && order(&first.period) < order(&second.period);
                 if is_earlier || !is_change && first.period != second.period {
                     continue;
                 }
-                let derivations = derivations(first, second, is_change, one < other || is_change);
                 let is_far = is_change && self.is_between(first, second);
-                let fit = said[one] + said[other] + if is_change { 1.0 } else { 0.0 };
-                let is_vague = !number.has_decimals() && number.unit() != Some(Unit::EURO);
-                let fitting =
-                    derivations.into_iter().filter(|derivation| derivation.is(number) && !(is_far && is_vague));
-                candidates.extend(fitting.map(|found| Candidate { what: found.verdict(first, second), fit }));
+                let fit = spoken_of[one] + spoken_of[other] + if is_change { 1.0 } else { 0.0 };
+                let derivations = derivations(first, second, is_change, one < other || is_change);
+                all.extend(derivations.into_iter().map(|what| Derived { what, one, other, is_far, fit }));
             }
         }
-        candidates
+        all
+    }
+
+    fn shown(&self, derived: &Derived) -> Verdict {
+        let name = |fact: &Fact| match fact.period.as_str() {
+            "" => fact.label.clone(),
+            period => format!("{} {period}", fact.label),
+        };
+        let (one, other) = (&self.facts[derived.one], &self.facts[derived.other]);
+        let (one_name, other_name) = (name(one), name(other));
+        let expression = match derived.what.rule {
+            Rule::Sum => format!("{one_name} + {other_name}"),
+            Rule::Difference => format!("{one_name} − {other_name}"),
+            Rule::Ratio => format!("{one_name} / {other_name}"),
+            Rule::Share => format!("100 × {one_name} / {other_name}"),
+            Rule::Growth => format!("100 × ({one_name} − {other_name}) / {other_name}"),
+        };
+        Verdict::Derived { expression, value: derived.what.value, facts: vec![one.id.clone(), other.id.clone()] }
     }
 }
 
@@ -275,21 +317,22 @@ impl Derivation {
         };
         may_be && number.rounds(self.value, self.unit)
     }
+}
 
-    fn verdict(&self, one: &Fact, other: &Fact) -> Verdict {
-        let name = |fact: &Fact| match fact.period.as_str() {
-            "" => fact.label.clone(),
-            period => format!("{} {period}", fact.label),
-        };
-        let (one_name, other_name) = (name(one), name(other));
-        let expression = match self.rule {
-            Rule::Sum => format!("{one_name} + {other_name}"),
-            Rule::Difference => format!("{one_name} − {other_name}"),
-            Rule::Ratio => format!("{one_name} / {other_name}"),
-            Rule::Share => format!("100 × {one_name} / {other_name}"),
-            Rule::Growth => format!("100 × ({one_name} − {other_name}) / {other_name}"),
-        };
-        Verdict::Derived { expression, value: self.value, facts: vec![one.id.clone(), other.id.clone()] }
+/// A derivation from two facts of the sheet, by their places in it.
+struct Derived {
+    what: Derivation,
+    one: usize,
+    other: usize,
+    /// Over more than a year.
+    is_far: bool,
+    fit: f64,
+}
+
+impl Derived {
+    fn is(&self, number: &Number) -> bool {
+        let is_vague = !number.has_decimals() && number.unit() != Some(Unit::EURO);
+        !(self.is_far && is_vague) && self.what.is(number)
     }
 }
 
@@ -319,7 +362,11 @@ fn derivations(one: &Fact, other: &Fact, is_change: bool, with_sums: bool) -> Ve
     let percent = |ratio: Decimal| ratio.checked_mul(Decimal::ONE_HUNDRED);
     all.extend(of_money(Rule::Ratio, ratio, Some(Unit::TIMES)));
     if is_change || one.label.is_empty() {
-        all.extend(of_money(Rule::Growth, ratio.and_then(|ratio| percent(ratio - Decimal::ONE)), Some(Unit::PERCENT)));
+        all.extend(of_money(
+            Rule::Growth,
+            ratio.and_then(|ratio| percent(ratio.checked_sub(Decimal::ONE)?)),
+            Some(Unit::PERCENT),
+        ));
     }
     if !is_change {
         all.extend(of_money(Rule::Share, ratio.and_then(percent), Some(Unit::PERCENT)));

@@ -14,6 +14,7 @@ pub mod items;
 pub mod merge;
 pub mod numbers;
 pub mod report;
+pub mod sample;
 pub mod siren;
 pub mod statement;
 pub mod templates;

@@ -23,6 +23,8 @@ pub(crate) enum Bench {
     Serving(Args),
     /// mistral.rs with one request at a time and with several, in a minute.
     Batching(Args),
+    /// The import of a FEC of a million lines beside cutting its lines into fields, in a minute.
+    Fec(Args),
     /// A model of the size that Zyron is for, with random weights, beside the memory's bandwidth; into docs/benchmarks.
     #[command(name = "7b")]
     SevenB(Args),
@@ -53,6 +55,7 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
             let ours = [("--model", checkpoint::ensure(workspace)?.into_os_string()), ("--zyron", zyron)];
             measure(workspace, "batching", &ours, args)
         }
+        Bench::Fec(Args { args }) => measure(workspace, "fec", &[], args),
         Bench::SevenB(Args { args }) => {
             let models = workspace.cache().join("models").into_os_string();
             let ours = [("--models", models), ("--zyron", zyron), ("--out", figures)];
@@ -66,6 +69,7 @@ pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
     let short = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
     layer(workspace, &short("--rounds 1 --tokens 8"))?;
     serving(workspace, &short("--rounds 1 --tokens 32 --connections 100"))?;
+    measure(workspace, "fec", &[], &short("--rounds 1 --lines 20000"))?;
     let ours = [
         ("--model", checkpoint::ensure(workspace)?.into_os_string()),
         ("--zyron", workspace.server_binary().into_os_string()),

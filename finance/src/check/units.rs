@@ -1,5 +1,7 @@
 //! Units that a number does not have beside it: `de 1,2 à 1,5 M€`, or a table whose heading says `k€`.
 
+use std::ops::Range;
+
 use crate::numbers::{Number, Unit};
 
 /// The numbers with the units that are said elsewhere.
@@ -8,8 +10,8 @@ pub(super) fn said_elsewhere(chars: &[char], numbers: Vec<Number>) -> Vec<Number
     // From the last: in `1,2, puis 1,5, puis 1,7 M€` each has that of the next.
     for number in numbers.into_iter().rev() {
         let of_next = || given.last().filter(|next| is_one_list(chars, &number, next)).and_then(Number::unit);
-        let unit = if number.is_year() || number.unit().is_some() { None } else { of_next() };
-        let unit = unit.or_else(|| (!number.is_year()).then(|| of_table(chars, number.span().start)).flatten());
+        let has_own = number.is_year() || number.unit().is_some();
+        let unit = if has_own { None } else { of_next().or_else(|| of_table(chars, number.span().start)) };
         given.push(match unit {
             Some(unit) => number.in_the_unit(unit),
             None => number,
@@ -31,21 +33,38 @@ fn is_one_list(chars: &[char], one: &Number, next: &Number) -> bool {
 
 /// The unit of a table's cell: that of its row's first cell, else that of the table's heading or of the line above.
 fn of_table(chars: &[char], at: usize) -> Option<Unit> {
-    let before: String = chars[..at].iter().collect();
-    let row = before.rsplit('\n').next().filter(|row| is_row(row))?;
+    let row = text(chars, line(chars, at)).filter(|row| is_row(row))?;
     let first_cell = row.trim_start().trim_start_matches('|').split('|').next().unwrap_or_default();
     in_words(first_cell).or_else(|| heading(chars, at)?.split('\n').rev().find_map(in_words))
 }
 
-/// The line above a table and its first row, if `at` is in another row of one.
+/// The line above a table and, in another row than that, its first one; nothing outside of tables.
 pub(super) fn heading(chars: &[char], at: usize) -> Option<String> {
-    let line_end = chars[at..].iter().position(|char| *char == '\n').map_or(chars.len(), |length| at + length);
-    let text: String = chars[..line_end].iter().collect();
-    let mut lines: Vec<&str> = text.split('\n').collect();
-    lines.pop().filter(|row| is_row(row))?;
-    let above = lines.iter().rev().position(|line| !is_row(line)).map_or(0, |rows| lines.len() - rows);
-    let title = above.checked_sub(1).map(|title| lines[title]).unwrap_or_default();
-    Some(format!("{title}\n{}", lines.get(above).copied().unwrap_or_default()))
+    let row = line(chars, at);
+    text(chars, row.clone()).filter(|row| is_row(row))?;
+    let (mut first, mut title) = (row.clone(), String::new());
+    while let Some(end) = first.start.checked_sub(1) {
+        let above = line(chars, end);
+        title = text(chars, above.clone())?;
+        if !is_row(&title) {
+            break;
+        }
+        first = above;
+        title.clear();
+    }
+    let heading = if first == row { String::new() } else { text(chars, first)? };
+    Some(format!("{title}\n{heading}"))
+}
+
+/// The line that a place is in, or at whose end it is.
+fn line(chars: &[char], at: usize) -> Range<usize> {
+    let start = chars[..at].iter().rposition(|char| *char == '\n').map_or(0, |end| end + 1);
+    let end = chars[at..].iter().position(|char| *char == '\n').map_or(chars.len(), |length| at + length);
+    start..end
+}
+
+fn text(chars: &[char], range: Range<usize>) -> Option<String> {
+    Some(chars.get(range)?.iter().collect())
 }
 
 fn is_row(line: &str) -> bool {

@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use super::ImportError;
 use super::log::Log;
 use super::text::decode;
-use crate::accounts;
+use crate::accounts::{self, LOANS};
 use crate::amount::{self, Notation};
 use crate::siren::Siren;
 use crate::statement::{Account, AnomalyKind, Company, Figure, Journal, Movement, Place, Statement, Year};
@@ -53,8 +53,6 @@ const MOST: usize = 20_000_000;
 /// Accounts that stand for many people. What one owes is not set off against what another is owed (Plan comptable
 /// général, article 911-5), so those in debit and those in credit are kept apart.
 const THIRD_PARTIES: [&str; 4] = ["40", "41", "45", "46"];
-/// Accounts of loans.
-const LOANS: [&str; 3] = ["161", "163", "164"];
 /// Journals of opening balances go by these codes.
 const OPENING: [&str; 7] = ["AN", "ANO", "ANX", "RAN", "AN1", "OUV", "REPORT"];
 

@@ -1,7 +1,8 @@
 //! Tables as companies have them, a text or a workbook, as sheets of cells with their addresses.
 //!
 //! What the cells mean is the work of [`super::trial_balance`] and [`super::presentation`]. Excel's format of before
-//! 2007 is not read: its error says how to get another.
+//! 2007 is not read: its error says how to get another. Workbooks are read with `zip` and `quick-xml`, not calamine:
+//! version 0.38 takes memory by sizes that a file declares and panics on some that are damaged.
 
 mod archive;
 mod delimited;

@@ -18,13 +18,10 @@ use super::heading::{Calendar, Head, When, unit};
 use super::log::Log;
 use super::table::{Row, Sheet, Workbook};
 use super::{ImportError, Options};
-use crate::accounts;
+use crate::accounts::{self, LOANS};
 use crate::amount;
 use crate::statement::{Account, AnomalyKind, Figure, Place, Statement, Year};
 use crate::words;
-
-/// Accounts of loans.
-const LOANS: [&str; 3] = ["161", "163", "164"];
 
 /// An account's row, or one that adds others up.
 struct Line {

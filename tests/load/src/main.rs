@@ -3,6 +3,7 @@
 mod batching;
 mod contender;
 mod direct;
+mod fec;
 mod instant;
 mod layer;
 mod peers;
@@ -25,6 +26,8 @@ enum Bench {
     Serving(serving::Args),
     /// mistral.rs with one request at a time, and with several
     Batching(batching::Args),
+    /// The import of a FEC, beside cutting its lines into fields
+    Fec(fec::Args),
     /// A model of seven billion random weights, beside the memory's bandwidth
     #[command(name = "7b")]
     SevenB(seven_b::Args),
@@ -37,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Peers(args) => peers::run(args).await,
         Bench::Serving(args) => serving::run(args).await,
         Bench::Batching(args) => batching::run(args).await,
+        Bench::Fec(args) => fec::run(&args),
         Bench::SevenB(args) => seven_b::run(args).await,
     }
 }
