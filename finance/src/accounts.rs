@@ -7,8 +7,6 @@ use rust_decimal::Decimal;
 use crate::items::{self, Item};
 use crate::statement::{Account, Anomaly, AnomalyKind, Figure};
 
-/// Accounts of loans, whose debits are repayments.
-pub(crate) const LOANS: [&str; 3] = ["161", "163", "164"];
 /// Places that a sum lists.
 const PLACES: usize = 4;
 
@@ -17,7 +15,7 @@ const PLACES: usize = 4;
 /// definition.
 pub fn lines(accounts: &[Account]) -> (BTreeMap<String, Figure>, Vec<Anomaly>) {
     let is_read = |item: &&Item| item.formula.is_none() && !item.accounts.is_empty();
-    let zero = |item: &Item| (item.id.to_owned(), Figure { value: Decimal::ZERO, places: vec![], accounts: vec![] });
+    let zero = |item: &Item| (item.id.to_owned(), Figure::of(Decimal::ZERO));
     let mut lines: BTreeMap<String, Figure> = items::all().filter(is_read).map(zero).collect();
     let mut anomalies = Vec::new();
     for account in accounts {
@@ -34,6 +32,11 @@ pub fn lines(accounts: &[Account]) -> (BTreeMap<String, Figure>, Vec<Anomaly>) {
         figure.accounts.push(account.number.clone());
     }
     (lines, anomalies)
+}
+
+/// Whether an account is of loans, so that its debits are repayments.
+pub(crate) fn is_loan(number: &str) -> bool {
+    ["161", "163", "164"].iter().any(|prefix| number.starts_with(prefix))
 }
 
 fn unknown(account: &Account) -> Anomaly {

@@ -198,14 +198,12 @@ mod tests {
     use std::collections::HashSet;
 
     use chrono::NaiveDate;
-    use rust_decimal::Decimal;
 
     use super::*;
     use crate::statement::{Figure, Year};
 
     fn year(year: i32, lines: &[(&str, i64)]) -> Year {
-        let figure = |value: i64| Figure { value: Decimal::from(value), places: vec![], accounts: vec![] };
-        let lines = lines.iter().map(|(id, value)| ((*id).to_owned(), figure(*value))).collect();
+        let lines = lines.iter().map(|(id, value)| ((*id).to_owned(), Figure::of(*value))).collect();
         Year { lines, ..Year::ending(NaiveDate::from_ymd_opt(year, 12, 31).unwrap()) }
     }
 

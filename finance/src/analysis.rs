@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount;
 use crate::formula::{Formula, Undefined, Values};
 use crate::items::{self, Group, Item, Unit};
-use crate::statement::{Anomaly, AnomalyKind, Basis, Figure, Statement};
+use crate::statement::{Anomaly, AnomalyKind, Basis, Figure, Statement, day};
 
 /// What follows from a statement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -312,7 +312,7 @@ impl<'a> Computer<'a> {
             let message = format!(
                 "{}, exercice clos le {}\u{a0}: la source donne {}, ses postes font {} (écart {})",
                 total.item.label,
-                date(self.statement.years[year].end),
+                day(self.statement.years[year].end),
                 amount::written(total.figure.value, 2),
                 amount::written(total.parts, 2),
                 amount::written(total.figure.value - total.parts, 2),
@@ -340,7 +340,7 @@ impl<'a> Computer<'a> {
                 label(other),
                 amount::written(right, 2),
                 amount::written(difference, 2),
-                date(self.statement.years[year].end),
+                day(self.statement.years[year].end),
             );
             anomalies.push(Anomaly { kind, message, place: None, more: 0 });
         }
@@ -353,10 +353,6 @@ impl Total<'_> {
         let terms = Decimal::from(self.formula.items().len() as u64 + 1);
         (self.figure.value - self.parts).abs() * Decimal::TWO <= terms * statement.step
     }
-}
-
-fn date(date: NaiveDate) -> String {
-    date.format("%d/%m/%Y").to_string()
 }
 
 fn change(value: Decimal, before: Decimal, unit: Unit) -> Option<Change> {

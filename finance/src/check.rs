@@ -89,7 +89,8 @@ pub fn check(answer: &str, facts: &[Fact], question: &str) -> Vec<Checked> {
         source.iter().for_each(|fact| sentences[sentence].quotes(*fact));
         read.push((sentence, source));
     }
-    let asked = Sentence::new(0..0, question.to_owned(), question, &checker.labels).said;
+    let question = words::of(question);
+    let asked: Vec<f64> = checker.labels.iter().map(|label| label.said_in(&question)).collect();
     let derived: Vec<Vec<Derived>> = (0..sentences.len())
         .map(|at| {
             let before = at.checked_sub(1).map(|before| &sentences[before]);
@@ -136,15 +137,8 @@ impl Sentence {
         let text: String = chars[first..last].iter().collect();
         // A table's heading says what its columns are.
         let heading = units::heading(chars, first).unwrap_or_default();
-        let all = format!("{text} {heading}");
-        Self::new(first..last, text, &all, labels)
-    }
-
-    /// `all` is what it says with what belongs to it.
-    fn new(span: Range<usize>, text: String, all: &str, labels: &[Label]) -> Self {
-        let words = words::of(all);
-        let said = labels.iter().map(|label| label.said_in(&words)).collect();
-        Self { span, text, said }
+        let words = words::of(&format!("{text} {heading}"));
+        Self { span: first..last, text, said: labels.iter().map(|label| label.said_in(&words)).collect() }
     }
 
     fn quotes(&mut self, fact: usize) {

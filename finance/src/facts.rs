@@ -10,7 +10,7 @@ use crate::analysis::{Analysis, YearAnalysis};
 use crate::check::Fact;
 use crate::items::{self, Item};
 use crate::numbers;
-use crate::statement::Statement;
+use crate::statement::{Statement, day};
 
 /// What a fact sheet has of each year, in its order: enough for a commentary, few enough for a small model's context.
 const CHOSEN: &[&str] = &[
@@ -125,12 +125,12 @@ fn header(statement: &Statement) -> String {
 /// The year alone, where no other fiscal year ends in it.
 fn period(analysis: &Analysis, end: NaiveDate) -> String {
     let same = analysis.years.iter().filter(|year| year.end.year() == end.year()).count();
-    if same == 1 { end.year().to_string() } else { end.format("%d/%m/%Y").to_string() }
+    if same == 1 { end.year().to_string() } else { day(end) }
 }
 
 impl FactSheet {
     fn add_year(&mut self, statement: &Statement, year: &YearAnalysis, period: &str) {
-        let _ = writeln!(self.text, "\nExercice clos le {}", year.end.format("%d/%m/%Y"));
+        let _ = writeln!(self.text, "\nExercice clos le {}", day(year.end));
         for item in CHOSEN.iter().filter_map(|id| items::item(id)) {
             let Some(value) = year.value(item.id) else { continue };
             let id = format!("F{}", self.facts.len() + 1);
@@ -175,9 +175,8 @@ mod tests {
 
     fn statement() -> Statement {
         let year = |year: i32, sales: i64| {
-            let figure = |value: i64| Figure { value: value.into(), places: vec![], accounts: vec![] };
             let lines = [("ventes_marchandises", sales), ("achats_marchandises", 600_000), ("capital", 50_000)];
-            let lines = lines.iter().map(|(id, value)| ((*id).to_owned(), figure(*value))).collect();
+            let lines = lines.iter().map(|(id, value)| ((*id).to_owned(), Figure::of(*value))).collect();
             Year { lines, ..Year::ending(NaiveDate::from_ymd_opt(year, 6, 30).unwrap()) }
         };
         let mut statement =

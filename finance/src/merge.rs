@@ -85,8 +85,7 @@ mod tests {
     use crate::statement::Figure;
 
     fn statement(year: i32, lines: &[(&str, i64)]) -> Statement {
-        let figure = |value: i64| Figure { value: value.into(), places: vec![], accounts: vec![] };
-        let lines = lines.iter().map(|(id, value)| ((*id).to_owned(), figure(*value))).collect();
+        let lines = lines.iter().map(|(id, value)| ((*id).to_owned(), Figure::of(*value))).collect();
         let year = Year { lines, ..Year::ending(NaiveDate::from_ymd_opt(year, 12, 31).unwrap()) };
         Statement { years: vec![year], ..Statement::default() }
     }

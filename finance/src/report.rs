@@ -9,7 +9,7 @@ use crate::amount;
 use crate::analysis::{Analysis, Change, Computed};
 use crate::formula::Undefined;
 use crate::items::{Group, Unit};
-use crate::statement::{Anomaly, Statement};
+use crate::statement::{Anomaly, Statement, day};
 
 /// A table of an analysis.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,8 +156,7 @@ pub fn text(statement: &Statement, analysis: &Analysis, alerts: &[Alert], anomal
 
 /// What is seen and what is wrong, under their titles.
 fn points(alerts: &[Alert], anomalies: &[Anomaly]) -> Vec<(&'static str, Vec<String>)> {
-    let alert =
-        |alert: &Alert| format!("{}\u{a0}: {}. {}.", alert.year.format("%d/%m/%Y"), alert.message, alert.source);
+    let alert = |alert: &Alert| format!("{}\u{a0}: {}. {}.", day(alert.year), alert.message, alert.source);
     let all = [
         ("Observations", alerts.iter().map(alert).collect()),
         ("Anomalies", anomalies.iter().map(Anomaly::written).collect::<Vec<_>>()),
@@ -201,7 +200,7 @@ impl Anomaly {
 impl Table {
     /// A heading and the rows, each with a cell for the label, one for each year, and one for the change.
     fn lines(&self, statement: &Statement, analysis: &Analysis) -> Vec<Vec<String>> {
-        let years = analysis.years.iter().map(|year| year.end.format("%d/%m/%Y").to_string());
+        let years = analysis.years.iter().map(|year| day(year.end));
         let has_change = analysis.years.len() > 1;
         let heading = std::iter::once(String::new()).chain(years);
         let mut lines = vec![heading.chain(has_change.then(|| "Variation".to_owned())).collect()];
@@ -252,7 +251,7 @@ pub fn csv(analysis: &Analysis) -> String {
         text.push_str(&cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(";"));
         text.push_str("\r\n");
     };
-    let years = analysis.years.iter().map(|year| year.end.format("%d/%m/%Y").to_string());
+    let years = analysis.years.iter().map(|year| day(year.end));
     line(
         ["Tableau", "Poste", "Unité"]
             .map(str::to_owned)
@@ -299,9 +298,8 @@ mod tests {
 
     fn statement() -> Statement {
         let year = |year: i32, sales: i64| {
-            let figure = |value: i64| Figure { value: value.into(), places: vec![], accounts: vec![] };
             let lines = [("ventes_marchandises", sales), ("achats_marchandises", 1_200), ("capital", 50)];
-            let lines = lines.iter().map(|(id, value)| ((*id).to_owned(), figure(*value))).collect();
+            let lines = lines.iter().map(|(id, value)| ((*id).to_owned(), Figure::of(*value))).collect();
             Year { lines, ..Year::ending(NaiveDate::from_ymd_opt(year, 12, 31).unwrap()) }
         };
         let mut statement = Statement { years: vec![year(2023, 1_000), year(2024, 2_000)], ..Statement::default() };

@@ -172,6 +172,11 @@ pub struct Journal {
     pub credit: Decimal,
 }
 
+/// A day as French prints it: `31/12/2024`.
+pub(crate) fn day(date: NaiveDate) -> String {
+    date.format("%d/%m/%Y").to_string()
+}
+
 /// A value that was read, or added up from accounts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +191,13 @@ pub struct Figure {
     /// The accounts it is the sum of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<String>,
+}
+
+impl Figure {
+    /// One that no place is known of.
+    pub fn of(value: impl Into<Decimal>) -> Self {
+        Self { value: value.into(), places: Vec::new(), accounts: Vec::new() }
+    }
 }
 
 /// A figure of IFRS accounts that no item of [`crate::items`] means.

@@ -17,8 +17,7 @@ fn decimal(text: &str) -> Decimal {
 
 /// A statement of which the source gives these lines.
 fn of_lines(lines: &[(&str, i64)], step: i64) -> Statement {
-    let figure = |value: i64| Figure { value: value.into(), places: vec![], accounts: vec![] };
-    let lines: BTreeMap<_, _> = lines.iter().map(|(id, value)| ((*id).to_owned(), figure(*value))).collect();
+    let lines: BTreeMap<_, _> = lines.iter().map(|(id, value)| ((*id).to_owned(), Figure::of(*value))).collect();
     Statement { step: step.into(), years: vec![Year { lines, ..Year::ending(end()) }], ..Statement::default() }
 }
 

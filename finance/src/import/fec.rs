@@ -16,10 +16,10 @@ use rust_decimal::Decimal;
 use super::ImportError;
 use super::log::Log;
 use super::text::decode;
-use crate::accounts::{self, LOANS};
+use crate::accounts;
 use crate::amount::{self, Notation};
 use crate::siren::Siren;
-use crate::statement::{Account, AnomalyKind, Company, Figure, Journal, Movement, Place, Statement, Year};
+use crate::statement::{Account, AnomalyKind, Company, Figure, Journal, Movement, Place, Statement, Year, day};
 
 /// The columns, in their order.
 const COLUMNS: [&str; 18] = [
@@ -378,7 +378,7 @@ impl<'a> Ledger<'a> {
             self.first = Some(self.first.map_or(date, |first| first.min(date)));
             self.last = Some(self.last.map_or(date, |last| last.max(date)));
         }
-        if !is_opening && LOANS.iter().any(|prefix| entry.account.starts_with(prefix)) {
+        if !is_opening && accounts::is_loan(&entry.account) {
             self.repaid += entry.debit;
         }
         let sums = self.journals.entry(entry.journal.clone()).or_default();
@@ -413,7 +413,7 @@ impl<'a> Ledger<'a> {
         let start = self.first.map(|first| NaiveDate::from_ymd_opt(first.year(), first.month(), 1).unwrap_or(first));
         if self.last.is_some_and(|last| last > end) {
             self.log.add(AnomalyKind::Rule, "after", None, || {
-                format!("des écritures sont datées après la clôture du {}", end.format("%d/%m/%Y"))
+                format!("des écritures sont datées après la clôture du {}", day(end))
             });
         }
         if self.unvalidated > 0 {
@@ -426,7 +426,7 @@ impl<'a> Ledger<'a> {
             self.accounts.iter().flat_map(|(number, balance)| balance.accounts(number, self.file)).collect();
         accounts.sort_by(|one, other| one.number.cmp(&other.number));
         let (mut lines, unknown) = accounts::lines(&accounts);
-        let repaid = Figure { value: self.repaid, places: Vec::new(), accounts: Vec::new() };
+        let repaid = Figure::of(self.repaid);
         lines.insert("remboursements_emprunts".to_owned(), repaid);
         let (movements, journals) = (self.movements(), self.journals());
         let year = Year { start, accounts, lines, movements, journals, ..Year::ending(end) };

@@ -9,7 +9,7 @@ use super::log::Log;
 use super::table::{Cell, Row, Sheet, Workbook};
 use super::{ImportError, Options};
 use crate::siren::SirenError;
-use crate::statement::{AnomalyKind, Company};
+use crate::statement::{AnomalyKind, Company, day};
 use crate::words;
 
 /// Rows at the top of a sheet that may say it.
@@ -303,7 +303,7 @@ impl Calendar {
         let by_year = || {
             let last = NaiveDate::from_ymd_opt(years.max()?, 12, 31)?;
             log.at(AnomalyKind::Missing, "end", None, || {
-                let last = last.format("%d/%m/%Y");
+                let last = day(last);
                 format!("la date de clôture n’est pas dite\u{a0}: l’exercice est supposé clos le {last}")
             });
             Some(last)

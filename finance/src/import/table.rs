@@ -19,7 +19,7 @@ use rust_decimal::Decimal;
 use super::ImportError;
 use super::heading::is_date;
 use crate::amount::{self, AmountError, Notation};
-use crate::statement::Place;
+use crate::statement::{Place, day};
 
 /// More of anything than this is in no company's accounts; what is beyond is an error, never left out.
 const SHEETS: usize = 100;
@@ -138,7 +138,7 @@ impl Cell {
             Self::Text(text) | Self::Error(text) => Cow::Borrowed(text),
             Self::Number(number) => Cow::Owned(number.normalize().to_string()),
             Self::Percent(share) => Cow::Owned(format!("{}\u{a0}%", share.normalize())),
-            Self::Date(date) => Cow::Owned(date.format("%d/%m/%Y").to_string()),
+            Self::Date(date) => Cow::Owned(day(*date)),
         }
     }
 

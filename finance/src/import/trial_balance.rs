@@ -18,9 +18,9 @@ use super::heading::{Calendar, Head, When, unit};
 use super::log::Log;
 use super::table::{Row, Sheet, Workbook};
 use super::{ImportError, Options};
-use crate::accounts::{self, LOANS};
+use crate::accounts;
 use crate::amount;
-use crate::statement::{Account, AnomalyKind, Figure, Place, Statement, Year};
+use crate::statement::{Account, AnomalyKind, Figure, Place, Statement, Year, day};
 use crate::words;
 
 /// An account's row, or one that adds others up.
@@ -97,7 +97,7 @@ pub(super) fn read(workbook: &Workbook, options: &Options) -> Result<Statement, 
             let year = balance.year(when, Year { start: head.start(end), ..Year::ending(end) });
             if years.insert(end, year).is_some() {
                 balance.log.at(AnomalyKind::Duplicate, "year", None, || {
-                    format!("l’exercice clos le {} est donné deux fois\u{a0}: le second compte", end.format("%d/%m/%Y"))
+                    format!("l’exercice clos le {} est donné deux fois\u{a0}: le second compte", day(end))
                 });
             }
         }
@@ -453,10 +453,9 @@ impl<'a> Balance<'a> {
         // What was debited in the year, without the opening balance.
         let debit = self.columns.of(when, Stage::Movement).find(|(_, amount)| amount.side == Side::Debit);
         if let Some((column, _)) = debit {
-            let loans = self.lines.iter().filter(|line| LOANS.iter().any(|loan| line.number.starts_with(loan)));
-            let value = loans.filter_map(|line| line.amounts[column]).sum();
-            let figure = Figure { value, places: Vec::new(), accounts: Vec::new() };
-            year.lines.insert("remboursements_emprunts".to_owned(), figure);
+            let loans = self.lines.iter().filter(|line| accounts::is_loan(&line.number));
+            let value: Decimal = loans.filter_map(|line| line.amounts[column]).sum();
+            year.lines.insert("remboursements_emprunts".to_owned(), Figure::of(value));
         }
         year
     }

@@ -16,7 +16,7 @@ use super::report::{Context, Fact, Period, Report, Unit};
 use crate::amount;
 use crate::import::ImportError;
 use crate::import::log::Log;
-use crate::statement::{AnomalyKind, Basis, Company, Figure, IfrsFact, Statement, Year};
+use crate::statement::{AnomalyKind, Basis, Company, Figure, IfrsFact, Statement, Year, day};
 
 /// Days of a year; 52 weeks are 364.
 const YEAR: RangeInclusive<i64> = 350..=380;
@@ -248,7 +248,6 @@ fn year(
 
 impl Period {
     fn in_words(self) -> String {
-        let day = |day: NaiveDate| day.format("%d/%m/%Y").to_string();
         match self {
             Self::Instant(at) => format!("au {}", day(at)),
             Self::Duration(start, end) => format!("du {} au {}", day(start), day(end)),

@@ -5,7 +5,8 @@
 
 use std::io::{Cursor, Read};
 
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -90,15 +91,10 @@ pub(super) fn walk(
 }
 
 /// What `&name;` stands for; of entities that a document defines itself, nothing.
-fn entity(name: &quick_xml::events::BytesRef<'_>) -> String {
-    match (name.resolve_char_ref(), &**name) {
-        (Ok(Some(char)), _) => char.to_string(),
-        (_, "amp") => "&".to_owned(),
-        (_, "lt") => "<".to_owned(),
-        (_, "gt") => ">".to_owned(),
-        (_, "quot") => "\"".to_owned(),
-        (_, "apos") => "'".to_owned(),
-        _ => String::new(),
+fn entity(name: &BytesRef<'_>) -> String {
+    match name.resolve_char_ref() {
+        Ok(Some(char)) => char.to_string(),
+        _ => resolve_predefined_entity(name).unwrap_or_default().to_owned(),
     }
 }
 
