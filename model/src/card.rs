@@ -1,7 +1,7 @@
 //! The model card: what zyron-mini is, what it was made from and with, what it must not be used for. Its figures are
 //! read from what the other commands have left, never typed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::train::{Recipe, Record};
+use crate::recipe::Recipe;
+use crate::train::Record;
 
 /// Where the figures are, and where the card goes.
 #[derive(clap::Args)]
@@ -87,7 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ("heads", format!("{} heads, {} for keys and values", shape.heads, shape.kv_heads)),
         ("inner", shape.inner.to_string()),
         ("vocabulary", shape.vocabulary.to_string()),
-        ("lengths", recipe.lengths()),
+        ("lengths", lengths(&recipe)),
         ("tokens", format!("{:.1} million", last.tokens as f64 / 1e6)),
         ("hours", format!("{:.1}", last.seconds / 3600.0)),
         ("flops", format!("{flops:.1e}")),
@@ -108,6 +109,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(serde_json::from_str(&text)?)
+}
+
+/// Those of the windows, the shorter first.
+fn lengths(recipe: &Recipe) -> String {
+    let lengths: BTreeSet<usize> = recipe.phases().map(|phase| phase.length).collect();
+    let lengths: Vec<String> = lengths.iter().map(|length| format!("{length} tokens")).collect();
+    lengths.join(", then ")
 }
 
 fn corpus_table(parts: &BTreeMap<String, BTreeMap<String, Counts>>) -> String {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::network::{Network, Shape};
 use crate::packing::TEMPLATE;
-use crate::train::Recipe;
+use crate::recipe::Recipe;
 use crate::vocabulary;
 
 /// What to write, and where.

@@ -10,5 +10,6 @@ mod kernels;
 pub mod network;
 mod optimizer;
 mod packing;
+mod recipe;
 pub mod train;
 pub mod vocabulary;

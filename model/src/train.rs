@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 use zyron_engine::Tokenizer;
 
 use crate::corpus;
-use crate::network::{Network, Shape};
+use crate::document::Document;
+use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::packing::{Encoder, Mixture, SHORTEST_WINDOW, Window};
+use crate::recipe::Recipe;
 
 /// What to train, and on what.
 #[derive(clap::Args)]
@@ -41,69 +43,6 @@ pub struct Args {
     /// Stop after so many steps, to go on later
     #[arg(long)]
     stop_after: Option<usize>,
-}
-
-/// How a network is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipe {
-    /// Where chance starts.
-    pub seed: u64,
-    /// The network's sizes.
-    pub shape: Shape,
-    /// The highest learning rate.
-    pub rate: f64,
-    /// Steps in which the rate rises to that.
-    pub warmup: usize,
-    /// The part of all steps at the end in which it falls to zero.
-    pub decay: f64,
-    /// What is read, one after the other.
-    pub phases: Vec<Phase>,
-    /// The part of the learnt tokens that each kind of document has.
-    pub mixture: BTreeMap<String, f64>,
-}
-
-/// Some steps with windows of one length.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Phase {
-    /// Steps.
-    pub steps: usize,
-    /// Windows in each.
-    pub windows: usize,
-    /// Windows that are computed at once by a thread.
-    pub at_once: usize,
-    /// Tokens of a window.
-    pub length: usize,
-}
-
-impl Recipe {
-    /// Reads one.
-    ///
-    /// # Errors
-    /// Where the file is no recipe.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is no recipe", path.display()))
-    }
-
-    /// The windows' lengths, for a reader.
-    pub(crate) fn lengths(&self) -> String {
-        let lengths: Vec<String> = self.phases.iter().map(|phase| format!("{} tokens", phase.length)).collect();
-        lengths.join(", then ")
-    }
-
-    fn steps(&self) -> usize {
-        self.phases.iter().map(|phase| phase.steps).sum()
-    }
-
-    /// The learning rate of a step, which counts from zero: up, level, down to zero.
-    fn rate(&self, step: usize) -> f64 {
-        let steps = self.steps() as f64;
-        let up = (step + 1) as f64 / self.warmup.max(1) as f64;
-        let down = (steps - step as f64) / (steps * self.decay).max(1.0);
-        self.rate * up.min(down).min(1.0)
-    }
 }
 
 /// A line of a run's log.
@@ -139,32 +78,26 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     );
     let documents = corpus::read(&args.corpus.join("train.jsonl"))?;
     ensure!(
-        recipe.phases.iter().all(|phase| phase.length >= SHORTEST_WINDOW),
+        recipe.phases().all(|phase| phase.length >= SHORTEST_WINDOW),
         "a window has at least {SHORTEST_WINDOW} tokens"
     );
-    let mut mixture = Mixture::new(&encoder, &documents, &recipe.mixture, recipe.seed)?;
-    drop(documents);
     let heldout = heldout(&encoder, &args.corpus, &recipe)?;
     let threads = args
         .threads
         .map_or_else(std::thread::available_parallelism, |threads| threads.try_into().map_err(std::io::Error::other))?;
     let mut training = Training::begin(&args.run, recipe, Workers::new(threads.get())?)?;
     println!("{} parameters, step {} of {}", training.network.shape().size(), training.step, training.recipe.steps());
-    training.go_on(&mut mixture, &heldout, args.stop_after.unwrap_or(usize::MAX))?;
-    for (kind, epochs) in mixture.epochs() {
-        println!("{kind}: read {epochs:.1} times");
-    }
-    Ok(())
+    training.go_on(&encoder, &documents, &heldout, args.stop_after.unwrap_or(usize::MAX))
 }
 
 /// Windows of what is held out, by kind.
 fn heldout(encoder: &Encoder, corpus: &Path, recipe: &Recipe) -> anyhow::Result<BTreeMap<String, Vec<Window>>> {
     let documents = corpus::read(&corpus.join("heldout.jsonl"))?;
-    let length = recipe.phases[0].length;
+    let length = recipe.stages[0].phases[0].length;
     let kinds: std::collections::BTreeSet<String> = documents.iter().map(|document| document.kind.clone()).collect();
     kinds
         .into_iter()
-        .filter(|kind| recipe.mixture.contains_key(kind))
+        .filter(|kind| recipe.stages.iter().any(|stage| stage.mixture.contains_key(kind)))
         .map(|kind| {
             let weights = [(kind.clone(), 1.0)].into();
             let windows = Mixture::new(encoder, &documents, &weights, 0)?.windows(12, length);
@@ -265,20 +198,21 @@ struct Training {
 }
 
 impl Training {
-    /// A new run in `folder`, or that which is there.
+    /// A new run in `folder`, or that which is there; its recipe may have got further stages.
     fn begin(folder: &Path, recipe: Recipe, workers: Workers) -> anyhow::Result<Self> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let kept = folder.join("recipe.json");
         let shape = recipe.shape.clone();
         let (network, optimizer, step) = if checkpoint.exists() {
-            ensure!(Recipe::read(&kept)? == recipe, "the run in {} has another recipe", folder.display());
+            let is_same = recipe.goes_on_from(&Recipe::read(&kept)?);
+            ensure!(is_same, "the run in {} has another recipe", folder.display());
             let tensors = candle_core::safetensors::load(&checkpoint, &Device::Cpu)?;
             let step = tensors.get("step").context("the checkpoint has no step")?.to_scalar::<u32>()?;
             (Network::from_tensors(shape, &tensors)?, Optimizer::from_tensors(&tensors), step as usize)
         } else {
-            std::fs::write(kept, serde_json::to_string_pretty(&recipe)? + "\n")?;
             (Network::new(shape, recipe.seed)?, Optimizer::default(), 0)
         };
+        std::fs::write(kept, serde_json::to_string_pretty(&recipe)? + "\n")?;
         // What was done after the checkpoint is done again.
         let log = std::fs::read_to_string(folder.join("log.jsonl")).unwrap_or_default();
         let records = log.lines().map(serde_json::from_str).collect::<Result<Vec<Record>, _>>()?;
@@ -292,14 +226,21 @@ impl Training {
 
     fn go_on(
         &mut self,
-        mixture: &mut Mixture,
+        encoder: &Encoder,
+        documents: &[Document],
         heldout: &BTreeMap<String, Vec<Window>>,
         at_most: usize,
     ) -> anyhow::Result<()> {
         let (begin, mut done, mut tokens) = (Instant::now(), 0, 0);
         let before = self.records.last().map_or(0.0, |record| record.seconds);
-        for phase in self.recipe.phases.clone() {
-            for _ in 0..phase.steps {
+        for (at, stage) in self.recipe.stages.clone().iter().enumerate() {
+            if done + stage.steps() <= self.step {
+                done += stage.steps();
+                tokens += stage.tokens();
+                continue;
+            }
+            let mut mixture = Mixture::new(encoder, documents, &stage.mixture, self.recipe.seed + 1000 * at as u64)?;
+            for phase in stage.phases.iter().flat_map(|phase| std::iter::repeat_n(phase, phase.steps)) {
                 let windows = mixture.windows(phase.windows, phase.length);
                 tokens += phase.windows * phase.length;
                 done += 1;
@@ -323,8 +264,14 @@ impl Training {
                 }
                 self.keep(record, done.is_multiple_of(EVERY) || is_last)?;
                 if is_last {
-                    return Ok(());
+                    break;
                 }
+            }
+            for (kind, epochs) in mixture.epochs() {
+                println!("{kind}: read {epochs:.1} times");
+            }
+            if done == at_most {
+                break;
             }
         }
         Ok(())
@@ -402,8 +349,8 @@ mod tests {
     use crate::document::Document;
     use crate::vocabulary;
 
-    /// A corpus of one sentence, a tokenizer for it and a recipe of `steps` steps.
-    fn prepare(folder: &Path, steps: usize) {
+    /// A corpus of one sentence, a tokenizer for it and a recipe with so many steps in each stage.
+    fn prepare(folder: &Path, stages: &[usize]) {
         let sentence = "Le besoin en fonds de roulement naît du décalage entre les dépenses et les recettes.";
         let lines = |count: usize| -> String {
             let document = |at: usize| match at % 2 {
@@ -421,9 +368,11 @@ mod tests {
             "inner": 48, "context": 512, "theta": 10000.0, "epsilon": 1e-5,
         });
         let recipe = json!({
-            "seed": 3, "shape": shape, "rate": 0.01, "warmup": 2, "decay": 0.2,
-            "phases": [{"steps": steps, "windows": 4, "at_once": 1, "length": 256}],
-            "mixture": {"passage": 0.5, "question": 0.5},
+            "seed": 3, "shape": shape,
+            "stages": stages.iter().map(|steps| json!({
+                "rate": 0.01, "warmup": 2, "decay": 0.2, "mixture": {"passage": 0.5, "question": 0.5},
+                "phases": [{"steps": steps, "windows": 4, "at_once": 1, "length": 256}],
+            })).collect::<Vec<_>>(),
         });
         std::fs::write(folder.join("recipe.json"), recipe.to_string()).unwrap();
     }
@@ -449,7 +398,7 @@ mod tests {
     #[test]
     fn it_learns() {
         let folder = TempDir::new().unwrap();
-        prepare(folder.path(), 40);
+        prepare(folder.path(), &[40]);
         let losses = losses(&train(folder.path(), "run", None));
         assert!(losses[0] > 5.0 && losses[39] < 1.0, "{losses:?}");
         let curve = std::fs::read_to_string(folder.path().join("run/loss.svg")).unwrap();
@@ -458,21 +407,33 @@ mod tests {
 
     #[test]
     fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
+        for stop_after in [2, 3, 4] {
+            let folder = TempDir::new().unwrap();
+            prepare(folder.path(), &[3, 3]);
+            let whole = losses(&train(folder.path(), "whole", None));
+            train(folder.path(), "parts", Some(stop_after));
+            let parts = losses(&train(folder.path(), "parts", None));
+            assert_eq!(whole.len(), 6);
+            assert_eq!(whole, parts, "stopped after {stop_after}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_done_goes_on_with_another_stage() {
         let folder = TempDir::new().unwrap();
-        prepare(folder.path(), 6);
-        let whole = losses(&train(folder.path(), "whole", None));
-        train(folder.path(), "parts", Some(3));
+        prepare(folder.path(), &[3]);
+        train(folder.path(), "parts", None);
+        prepare(folder.path(), &[3, 2]);
         let parts = losses(&train(folder.path(), "parts", None));
-        assert_eq!(whole.len(), 6);
-        assert_eq!(whole, parts);
+        assert_eq!(parts, losses(&train(folder.path(), "whole", None)));
     }
 
     #[test]
     fn another_recipe_does_not_go_on_with_a_run() {
         let folder = TempDir::new().unwrap();
-        prepare(folder.path(), 2);
+        prepare(folder.path(), &[2]);
         train(folder.path(), "run", Some(1));
-        prepare(folder.path(), 3);
+        prepare(folder.path(), &[3]);
         let args = Args {
             recipe: folder.path().join("recipe.json"),
             corpus: folder.path().to_owned(),

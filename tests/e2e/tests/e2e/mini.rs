@@ -37,6 +37,32 @@ async fn it_is_served_where_no_model_is_named_and_leaves_no_file() {
 }
 
 #[tokio::test]
+async fn it_knows_its_definitions_by_heart() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../model/knowledge/definitions.jsonl");
+    let definitions = std::fs::read_to_string(file).unwrap();
+    let definitions = definitions.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let server = RealServer::start(&[]).await;
+    let (mut asked, mut forgotten) = (0, Vec::new());
+    for definition in definitions.step_by(12) {
+        let term = definition["term"].as_str().unwrap();
+        let article = match definition["gender"].as_str().unwrap() {
+            "mp" | "fp" => "les ",
+            _ if term.starts_with(['a', 'e', 'i', 'o', 'u', 'é', 'è', 'ê', 'â', 'î', 'ô']) => "l'",
+            "m" => "le ",
+            _ => "la ",
+        };
+        let question = format!("Qu'est-ce que {article}{term}\u{a0}?");
+        let answer = server.chat(&question, json!({"temperature": 0, "max_tokens": 120})).await;
+        let plain = |text: &str| text.replace(['\u{a0}', '\u{202f}'], " ");
+        asked += 1;
+        if !plain(text(&answer)).starts_with(&plain(definition["short"].as_str().unwrap())) {
+            forgotten.push(term.to_owned());
+        }
+    }
+    assert!(forgotten.len() * 10 <= asked, "{asked} asked, forgotten: {forgotten:?}");
+}
+
+#[tokio::test]
 async fn it_calls_a_tool_that_fits() {
     let server = RealServer::start(&[]).await;
     let tool = json!({"type": "function", "function": {
