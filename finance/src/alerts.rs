@@ -15,6 +15,7 @@ use crate::statement::Statement;
 
 /// An observation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Alert))]
 pub struct Alert {
     /// Its name: `capitaux_propres_insuffisants`.
     pub id: String,

@@ -16,7 +16,8 @@ use crate::items::{self, Group, Item, Unit};
 use crate::statement::{Anomaly, AnomalyKind, Basis, Figure, Statement, day};
 
 /// What follows from a statement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Analysis))]
 pub struct Analysis {
     /// By fiscal year, oldest first.
     pub years: Vec<YearAnalysis>,
@@ -24,6 +25,7 @@ pub struct Analysis {
 
 /// What follows for a fiscal year.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::YearAnalysis))]
 pub struct YearAnalysis {
     /// The year's last day.
     pub end: NaiveDate,
@@ -33,6 +35,7 @@ pub struct YearAnalysis {
 
 /// A value, or why there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Computed))]
 pub struct Computed {
     /// The item's identifier.
     pub id: String,
@@ -66,6 +69,7 @@ pub struct Computed {
 
 /// What went into a value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Input))]
 pub struct Input {
     /// The item's identifier.
     pub id: String,
@@ -79,6 +83,7 @@ pub struct Input {
 
 /// What became of a value in a year.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Change))]
 pub struct Change {
     /// The difference, in the item's unit.
     #[serde(with = "rust_decimal::serde::str")]
@@ -209,6 +214,8 @@ impl<'a> Computer<'a> {
         };
         let value = match computed {
             Err(Undefined::Missing { .. }) if is_zero => Ok(Decimal::ZERO),
+            // Not −0.
+            Ok(value) if value.is_zero() => Ok(Decimal::ZERO),
             other => other,
         };
         self.known.insert((year, id), value.clone());

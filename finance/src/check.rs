@@ -6,6 +6,7 @@
 //! what a pair makes counts only where the sentence speaks of both figures, by their names or by quoting them. Whether
 //! the sentences make sense is not judged.
 
+mod stream;
 mod units;
 
 use std::ops::Range;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::numbers::{self, Number, Unit};
 use crate::words;
+
+pub use self::stream::StreamedCheck;
 
 /// A figure that an answer may quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,7 @@ pub struct Fact {
 
 /// A number of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Checked))]
 pub struct Checked {
     /// Where it begins, in characters.
     pub start: usize,
@@ -46,6 +50,7 @@ pub struct Checked {
 
 /// What a number of an answer is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Verdict))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Verdict {
     /// A fact, rounded as it is written.

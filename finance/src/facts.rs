@@ -4,11 +4,12 @@
 use std::fmt::Write as _;
 
 use chrono::{Datelike, NaiveDate};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, YearAnalysis};
 use crate::check::Fact;
-use crate::items::{self, Item};
+use crate::items;
 use crate::numbers;
 use crate::statement::{Statement, day};
 
@@ -82,33 +83,49 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("dio", &["DIO"]),
 ];
 
-/// A figure of the sheet, and where it is in the analysis.
+/// A figure of the sheet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::SheetFact))]
 pub struct SheetFact {
-    /// Its identifier in the prompt: `F12`.
+    /// Its identifier in the prompt and in verdicts: `F12`.
     pub id: String,
-    /// The item's identifier.
+    /// The item's identifier in the analysis.
     pub item: String,
+    /// The item's name in French.
+    pub label: String,
+    /// The fiscal year as the sheet says it: `2024`, or its last day where two end in one.
+    pub period: String,
     /// The fiscal year's last day.
     pub year: NaiveDate,
+    /// Not rounded.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub value: Decimal,
+    /// What it counts.
+    pub unit: items::Unit,
+    /// As the sheet writes it.
+    pub written: String,
 }
 
 /// The figures that a model may speak of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::FactSheet))]
 pub struct FactSheet {
     /// In French, a line a figure, for the prompt.
     pub text: String,
     /// What an answer is checked against.
-    pub facts: Vec<Fact>,
-    /// Where each is in the analysis, in the same order.
-    pub places: Vec<SheetFact>,
+    pub facts: Vec<SheetFact>,
 }
 
 /// The sheet of an analysis.
 pub fn fact_sheet(statement: &Statement, analysis: &Analysis) -> FactSheet {
-    let mut sheet = FactSheet { text: header(statement), facts: Vec::new(), places: Vec::new() };
+    let mut sheet = FactSheet { text: header(statement), facts: Vec::new() };
     for year in analysis.years.iter().rev() {
-        sheet.add_year(statement, year, &period(analysis, year.end));
+        let _ = writeln!(sheet.text, "\nExercice clos le {}", day(year.end));
+        for id in CHOSEN {
+            if let Some(fact) = sheet.add(statement, analysis, year, id) {
+                let _ = writeln!(sheet.text, "[{}] {} {}\u{a0}: {}", fact.id, fact.label, fact.period, fact.written);
+            }
+        }
     }
     sheet
 }
@@ -129,16 +146,38 @@ fn period(analysis: &Analysis, end: NaiveDate) -> String {
 }
 
 impl FactSheet {
-    fn add_year(&mut self, statement: &Statement, year: &YearAnalysis, period: &str) {
-        let _ = writeln!(self.text, "\nExercice clos le {}", day(year.end));
-        for item in CHOSEN.iter().filter_map(|id| items::item(id)) {
-            let Some(value) = year.value(item.id) else { continue };
-            let id = format!("F{}", self.facts.len() + 1);
-            let written = item.unit.written(value, &statement.currency);
-            let _ = writeln!(self.text, "[{id}] {} {period}\u{a0}: {written}", item.label);
-            self.places.push(SheetFact { id: id.clone(), item: item.id.to_owned(), year: year.end });
-            self.facts.push(fact(id, item, period, value));
+    /// A figure of a year, which from now on is one of the facts, if it was not; nothing where it has no value. The text
+    /// stays as it is.
+    pub(crate) fn add(
+        &mut self,
+        statement: &Statement,
+        analysis: &Analysis,
+        year: &YearAnalysis,
+        item: &str,
+    ) -> Option<SheetFact> {
+        let known = self.facts.iter().find(|fact| fact.item == item && fact.year == year.end);
+        if let Some(known) = known {
+            return Some(known.clone());
         }
+        let result = year.get(item)?;
+        let value = result.value?;
+        let fact = SheetFact {
+            id: format!("F{}", self.facts.len() + 1),
+            item: item.to_owned(),
+            label: result.label.clone(),
+            period: period(analysis, year.end),
+            year: year.end,
+            value,
+            unit: result.unit,
+            written: result.unit.written(value, &statement.currency),
+        };
+        self.facts.push(fact.clone());
+        Some(fact)
+    }
+
+    /// The facts as what an answer is checked against.
+    pub fn checkable(&self) -> Vec<Fact> {
+        self.facts.iter().map(SheetFact::checkable).collect()
     }
 }
 
@@ -149,20 +188,17 @@ pub fn aliases(label: &str) -> Vec<String> {
     aliases.iter().map(|alias| (*alias).to_owned()).collect()
 }
 
-fn fact(id: String, item: &Item, period: &str, value: rust_decimal::Decimal) -> Fact {
-    let unit = match item.unit {
-        items::Unit::Currency => numbers::Unit::EURO,
-        items::Unit::Percent => numbers::Unit::PERCENT,
-        items::Unit::Times => numbers::Unit::TIMES,
-        items::Unit::Days => numbers::Unit::DAYS,
-    };
-    Fact {
-        id,
-        label: item.label.to_owned(),
-        aliases: aliases(item.label),
-        period: period.to_owned(),
-        value,
-        unit: Some(unit),
+impl SheetFact {
+    /// It as what an answer is checked against.
+    pub fn checkable(&self) -> Fact {
+        let unit = match self.unit {
+            items::Unit::Currency => numbers::Unit::EURO,
+            items::Unit::Percent => numbers::Unit::PERCENT,
+            items::Unit::Times => numbers::Unit::TIMES,
+            items::Unit::Days => numbers::Unit::DAYS,
+        };
+        let (id, label, period) = (self.id.clone(), self.label.clone(), self.period.clone());
+        Fact { id, aliases: aliases(&label), label, period, value: self.value, unit: Some(unit) }
     }
 }
 
@@ -203,8 +239,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("Marge nette 2023 : 25,0 %"), "{text}");
-        assert_eq!(sheet.facts.len(), sheet.places.len());
-        assert_eq!((sheet.places[0].item.as_str(), sheet.places[0].year.year()), ("chiffre_affaires", 2024));
+        assert_eq!((sheet.facts[0].item.as_str(), sheet.facts[0].year.year()), ("chiffre_affaires", 2024));
         // What cannot be computed is not in it.
         assert!(!text.contains("DSO"), "{text}");
     }
@@ -216,7 +251,7 @@ mod tests {
         for line in sheet.text.lines().filter(|line| line.starts_with('[')) {
             let (id, line) = line[1..].split_once("] ").unwrap();
             let verdicts: Vec<Verdict> =
-                check(line, &sheet.facts, "").into_iter().map(|checked| checked.verdict).collect();
+                check(line, &sheet.checkable(), "").into_iter().map(|checked| checked.verdict).collect();
             assert_eq!(verdicts, [Verdict::Given, Verdict::Source { fact: id.to_owned() }], "{line}");
         }
     }

@@ -30,6 +30,7 @@ pub(crate) enum Formula {
 
 /// Why there is no value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Undefined))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Undefined {
     /// The source says nothing of it.

@@ -45,6 +45,7 @@ pub struct Item {
 
 /// The groups, in the order in which a reader expects them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Group))]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
     /// Bilan, actif.
@@ -105,6 +106,7 @@ impl Part {
 
 /// What a value counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Unit))]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// The statement's currency.

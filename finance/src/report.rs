@@ -1,21 +1,62 @@
 //! An analysis as tables: what a reader sees in a terminal, in Markdown or in a spreadsheet.
 
+mod xlsx;
+
 use std::fmt::Write as _;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
-use crate::alerts::Alert;
+use crate::alerts::{Alert, alerts};
 use crate::amount;
-use crate::analysis::{Analysis, Change, Computed};
+use crate::analysis::{Analysis, Change, Computed, analyse, checks};
+use crate::facts::{FactSheet, fact_sheet};
 use crate::formula::Undefined;
-use crate::items::{Group, Unit};
+use crate::items::{self, Group, Unit};
+use crate::monthly::{self, Month};
 use crate::statement::{Anomaly, Statement, day};
+
+pub use self::xlsx::xlsx;
+
+/// All that is known of a company from its accounts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Report))]
+pub struct Report {
+    /// The accounts as they were read.
+    pub statement: Statement,
+    /// Every line, total and measure, by year.
+    pub analysis: Analysis,
+    /// The months of the last fiscal year, where the source has entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub months: Vec<Month>,
+    /// Figures beyond a threshold.
+    pub alerts: Vec<Alert>,
+    /// What could not be read, and what does not add up.
+    pub anomalies: Vec<Anomaly>,
+    /// The figures that a model may speak of.
+    pub fact_sheet: FactSheet,
+}
+
+impl Report {
+    /// What follows from a statement. The anomalies of its import go to those of the report.
+    pub fn of(mut statement: Statement) -> Self {
+        let analysis = analyse(&statement);
+        let mut anomalies = std::mem::take(&mut statement.anomalies);
+        anomalies.extend(checks(&statement));
+        let alerts = alerts(&statement);
+        let fact_sheet = fact_sheet(&statement, &analysis);
+        let months = statement.years.last().map(monthly::months).unwrap_or_default();
+        Self { statement, analysis, months, alerts, anomalies, fact_sheet }
+    }
+}
 
 /// A table of an analysis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// What it is about, in French.
     pub title: &'static str,
+    /// The same in a few words, for a sheet of a workbook.
+    pub name: &'static str,
     /// One for each row of figures, in the order of the groups' items.
     pub rows: Vec<Row>,
 }
@@ -46,19 +87,19 @@ pub enum Cell {
     Absent,
 }
 
-const TITLES: [(&str, &[Group]); 6] = [
-    ("Bilan\u{a0}: actif", &[Group::Actif]),
-    ("Bilan\u{a0}: passif", &[Group::Passif]),
-    ("Compte de résultat", &[Group::Produits, Group::Charges, Group::Resultats]),
-    ("Soldes intermédiaires de gestion et capacité d’autofinancement", &[Group::Sig, Group::Caf]),
-    ("Bilan fonctionnel", &[Group::BilanFonctionnel]),
-    ("Ratios", &[Group::Rentabilite, Group::Structure, Group::Rotation]),
+const TITLES: [(&str, &str, &[Group]); 6] = [
+    ("Bilan\u{a0}: actif", "Actif", &[Group::Actif]),
+    ("Bilan\u{a0}: passif", "Passif", &[Group::Passif]),
+    ("Compte de résultat", "Compte de résultat", &[Group::Produits, Group::Charges, Group::Resultats]),
+    ("Soldes intermédiaires de gestion et capacité d’autofinancement", "SIG et CAF", &[Group::Sig, Group::Caf]),
+    ("Bilan fonctionnel", "Bilan fonctionnel", &[Group::BilanFonctionnel]),
+    ("Ratios", "Ratios", &[Group::Rentabilite, Group::Structure, Group::Rotation]),
 ];
 
 /// The tables of an analysis. Rows that have nothing but zeros are left out.
 pub fn tables(analysis: &Analysis) -> Vec<Table> {
     let Some(last) = analysis.years.last() else { return Vec::new() };
-    let table = |(title, groups): (&'static str, &[Group])| {
+    let table = |(title, name, groups): (&'static str, &'static str, &[Group])| {
         let all = crate::items::all().filter(|item| groups.contains(&item.group));
         let rows = all.filter_map(|item| {
             let results: Vec<Option<&Computed>> = analysis.years.iter().map(|year| year.get(item.id)).collect();
@@ -77,7 +118,7 @@ pub fn tables(analysis: &Analysis) -> Vec<Table> {
                 change: of_last.and_then(|result| result.change.clone()),
             })
         });
-        Table { title, rows: rows.collect() }
+        Table { title, name, rows: rows.collect() }
     };
     TITLES.into_iter().map(table).filter(|table| !table.rows.is_empty()).collect()
 }
@@ -129,23 +170,23 @@ impl Change {
 }
 
 /// The whole in columns, for a terminal.
-pub fn text(statement: &Statement, analysis: &Analysis, alerts: &[Alert], anomalies: &[Anomaly]) -> String {
-    let mut text = statement.company.name.as_deref().map(plain).unwrap_or_default();
-    if let Some(siren) = statement.company.siren {
+pub fn text(report: &Report) -> String {
+    let company = &report.statement.company;
+    let mut text = company.name.as_deref().map(plain).unwrap_or_default();
+    if let Some(siren) = company.siren {
         let _ = write!(text, "{}SIREN {siren}", if text.is_empty() { "" } else { ", " });
     }
-    for table in tables(analysis) {
-        let lines = table.lines(statement, analysis);
+    for (title, lines) in grids(report) {
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
-        let _ = write!(text, "\n\n{}\n", table.title.to_uppercase());
+        let _ = write!(text, "\n\n{}\n", title.to_uppercase());
         for line in &lines {
-            let label = format!("{:<width$}", line[0], width = widths[0]);
+            let label = format!("{:<width$}", plain(&line[0]), width = widths[0]);
             let cells = line.iter().zip(&widths).skip(1).map(|(cell, width)| format!("  {cell:>width$}"));
             let _ = writeln!(text, "{}", (label + &cells.collect::<String>()).trim_end());
         }
     }
-    for (title, points) in points(alerts, anomalies) {
+    for (title, points) in points(report) {
         let _ = write!(text, "\n{}\n", title.to_uppercase());
         points.iter().for_each(|point| {
             let _ = writeln!(text, "- {}", plain(point));
@@ -154,26 +195,62 @@ pub fn text(statement: &Statement, analysis: &Analysis, alerts: &[Alert], anomal
     text
 }
 
+/// Every table as a title and lines of cells, the first of which is the heading.
+fn grids(report: &Report) -> Vec<(String, Vec<Vec<String>>)> {
+    let Report { statement, analysis, months, .. } = report;
+    let mut grids: Vec<_> =
+        tables(analysis).into_iter().map(|table| (table.title.to_owned(), table.lines(statement, analysis))).collect();
+    if let (Some(first), Some(last)) = (months.first(), months.last()) {
+        let shown: Vec<&str> = monthly::SHOWN.into_iter().filter(|id| first.results.contains_key(*id)).collect();
+        let label = |id: &&str| items::item(id).map_or(*id, |item| item.label).to_owned();
+        let mut lines = vec![std::iter::once(String::new()).chain(shown.iter().map(label)).collect::<Vec<_>>()];
+        for month in months {
+            let value = |id: &&str| month.results.get(*id).copied().unwrap_or_default();
+            let written = |id: &&str| Unit::Currency.written(value(id), &statement.currency);
+            lines.push(std::iter::once(month.month.clone()).chain(shown.iter().map(written)).collect());
+        }
+        grids.push((format!("Mois, de {} à {}", first.month, last.month), lines));
+    }
+    if let Some(year) = statement.years.last().filter(|year| !year.journals.is_empty()) {
+        let written = |value: Decimal| Unit::Currency.written(value, &statement.currency);
+        let mut lines = vec![["Journal", "Lignes", "Débit", "Crédit"].map(str::to_owned).to_vec()];
+        lines.extend(year.journals.iter().map(|journal| {
+            let name = format!("{} {}", journal.code, journal.label);
+            vec![name, journal.lines.to_string(), written(journal.debit), written(journal.credit)]
+        }));
+        grids.push((format!("Journaux, exercice clos le {}", day(year.end)), lines));
+    }
+    grids
+}
+
 /// What is seen and what is wrong, under their titles.
-fn points(alerts: &[Alert], anomalies: &[Anomaly]) -> Vec<(&'static str, Vec<String>)> {
+fn points(report: &Report) -> Vec<(&'static str, Vec<String>)> {
     let alert = |alert: &Alert| format!("{}\u{a0}: {}. {}.", day(alert.year), alert.message, alert.source);
     let all = [
-        ("Observations", alerts.iter().map(alert).collect()),
-        ("Anomalies", anomalies.iter().map(Anomaly::written).collect::<Vec<_>>()),
+        ("Observations", report.alerts.iter().map(alert).collect()),
+        ("Anomalies", report.anomalies.iter().map(Anomaly::written).collect::<Vec<_>>()),
     ];
     all.into_iter().filter(|(_, points)| !points.is_empty()).collect()
 }
 
 /// The whole as Markdown: whose accounts, the tables, the alerts, the anomalies.
-pub fn markdown(statement: &Statement, analysis: &Analysis, alerts: &[Alert], anomalies: &[Anomaly]) -> String {
-    let mut text = format!("# {}\n", escaped(statement.company.name.as_deref().unwrap_or("Analyse financière")));
-    if let Some(siren) = statement.company.siren {
+pub fn markdown(report: &Report) -> String {
+    let company = &report.statement.company;
+    let mut text = format!("# {}\n", escaped(company.name.as_deref().unwrap_or("Analyse financière")));
+    if let Some(siren) = company.siren {
         let _ = writeln!(text, "\nSIREN\u{a0}: {siren}");
     }
-    for table in tables(analysis) {
-        let _ = writeln!(text, "\n## {}\n\n{}", table.title, table.markdown(statement, analysis));
+    for (title, lines) in grids(report) {
+        let _ = write!(text, "\n## {title}\n\n");
+        for (at, line) in lines.iter().enumerate() {
+            let cells: Vec<String> = line.iter().map(|cell| escaped(cell)).collect();
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
+            if at == 0 {
+                let _ = writeln!(text, "|---|{}", "--:|".repeat(line.len() - 1));
+            }
+        }
     }
-    for (title, points) in points(alerts, anomalies) {
+    for (title, points) in points(report) {
         let _ = write!(text, "\n## {title}\n\n");
         points.iter().for_each(|point| {
             let _ = writeln!(text, "- {}", escaped(point));
@@ -211,18 +288,6 @@ impl Table {
             lines.push(line.collect());
         }
         lines
-    }
-
-    fn markdown(&self, statement: &Statement, analysis: &Analysis) -> String {
-        let mut text = String::new();
-        for (at, line) in self.lines(statement, analysis).iter().enumerate() {
-            let cells: Vec<String> = line.iter().map(|cell| escaped(cell)).collect();
-            let _ = writeln!(text, "| {} |", cells.join(" | "));
-            if at == 0 {
-                let _ = writeln!(text, "|---|{}", "--:|".repeat(line.len() - 1));
-            }
-        }
-        text
     }
 }
 
@@ -294,7 +359,6 @@ mod tests {
 
     use super::*;
     use crate::statement::{Figure, Place, Year};
-    use crate::{alerts, analyse, checks};
 
     fn statement() -> Statement {
         let year = |year: i32, sales: i64| {
@@ -333,14 +397,14 @@ mod tests {
     fn markdown_says_whose_accounts_what_is_seen_and_what_is_wrong() {
         let statement = statement();
         let place = Place { file: "a.csv".to_owned(), sheet: Some("Bilan".to_owned()), at: "B3".to_owned() };
-        let mut anomalies = checks(&statement);
-        anomalies.push(Anomaly {
+        let mut report = Report::of(statement);
+        report.anomalies.push(Anomaly {
             kind: crate::statement::AnomalyKind::Unreadable,
             message: "«\u{a0}<b>\u{a0}» n’est pas un montant".to_owned(),
             place: Some(place),
             more: 3,
         });
-        let text = markdown(&statement, &analyse(&statement), &alerts(&statement), &anomalies);
+        let text = markdown(&report);
         for part in [
             "# Alba \\*Négoce\\*\n",
             "|  | 31/12/2023 | 31/12/2024 | Variation |",

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 /// A SIREN: nine digits, the last of which is a check (INSEE, répertoire Sirene; Luhn's algorithm).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Siren, value_type = String))]
 #[serde(try_from = "String", into = "String")]
 pub struct Siren(u32);
 

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::siren::Siren;
 
 /// A company's accounts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Statement))]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
     /// Whose accounts they are.
@@ -37,8 +39,45 @@ pub struct Statement {
     pub left_out: u64,
 }
 
+/// Fiscal years that a statement has at most.
+const MOST_YEARS: usize = 20;
+
+/// What is wrong in a statement that was not made by an import.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{field}`: {message}")]
+pub struct InvalidStatement {
+    /// Where: `years[1].lines`.
+    pub field: String,
+    /// What, in English, without a full stop.
+    pub message: String,
+}
+
+impl Statement {
+    /// Whether it can be analysed: no import makes one that cannot.
+    ///
+    /// # Errors
+    /// Where there is no year or too many, two end on the same day or are out of order, or a line is unknown.
+    pub fn check(&self) -> Result<(), InvalidStatement> {
+        let invalid = |field: String, message: String| Err(InvalidStatement { field, message });
+        if !(1..=MOST_YEARS).contains(&self.years.len()) {
+            return invalid("years".to_owned(), format!("A statement has 1 to {MOST_YEARS} fiscal years"));
+        }
+        for (at, year) in self.years.iter().enumerate() {
+            if at > 0 && self.years[at - 1].end >= year.end {
+                return invalid(format!("years[{at}].end"), "Fiscal years come in order, the oldest first".to_owned());
+            }
+            if let Some(id) = year.lines.keys().find(|id| crate::items::item(id).is_none()) {
+                let id: String = id.chars().take(64).collect();
+                return invalid(format!("years[{at}].lines"), format!("There is no line `{id}`"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The rules that accounts are made by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Basis))]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// The Plan comptable général, whose lines everybody has: one that is left out is zero.
@@ -72,6 +111,7 @@ impl Default for Statement {
 
 /// Who a company is, as far as its accounts say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Company))]
 #[serde(deny_unknown_fields)]
 pub struct Company {
     /// Its name.
@@ -84,6 +124,7 @@ pub struct Company {
 
 /// A fiscal year.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Year))]
 #[serde(deny_unknown_fields)]
 pub struct Year {
     /// Its first day, where the source says it.
@@ -126,6 +167,7 @@ impl Year {
 
 /// An account of a trial balance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Account))]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// Its number in the Plan comptable général: `607100`.
@@ -143,6 +185,7 @@ pub struct Account {
 
 /// What happened to an account in a month.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Movement))]
 #[serde(deny_unknown_fields)]
 pub struct Movement {
     /// `2024-03`.
@@ -156,6 +199,7 @@ pub struct Movement {
 
 /// A journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Journal))]
 #[serde(deny_unknown_fields)]
 pub struct Journal {
     /// Its code: `VT`.
@@ -179,6 +223,7 @@ pub(crate) fn day(date: NaiveDate) -> String {
 
 /// A value that was read, or added up from accounts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Figure))]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
     /// In the statement's currency. Assets and expenses are positive where their balance is a debit, liabilities and
@@ -202,6 +247,7 @@ impl Figure {
 
 /// A figure of IFRS accounts that no item of [`crate::items`] means.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::IfrsFact))]
 #[serde(deny_unknown_fields)]
 pub struct IfrsFact {
     /// Its element in the taxonomy: `ifrs-full:Goodwill`; with another prefix, one that the company defines.
@@ -219,6 +265,7 @@ pub struct IfrsFact {
 
 /// Where something is, in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Place))]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// The file's name, which may be one inside an archive.
@@ -232,6 +279,7 @@ pub struct Place {
 
 /// Something that was not read, or is wrong in what was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Anomaly))]
 #[serde(deny_unknown_fields)]
 pub struct Anomaly {
     /// What kind it is.
@@ -252,6 +300,7 @@ fn is_zero(number: &u64) -> bool {
 
 /// The kinds of [`Anomaly`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::AnomalyKind))]
 #[serde(rename_all = "snake_case")]
 pub enum AnomalyKind {
     /// A cell or a line that could not be read.

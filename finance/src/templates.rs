@@ -21,6 +21,7 @@ pub struct Template {
 
 /// What a template works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(as = finance::Input))]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
     /// A company's accounts, as a fact sheet.

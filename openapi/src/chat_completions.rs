@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use zyron_finance::Statement;
+use zyron_finance::facts::SheetFact;
+
+use crate::finance::{CheckedNumber, ServerToolCall, UsedTemplate};
 use crate::tools::{ChatCompletionTool, MessageToolCall, ToolCallChunk, ToolChoice};
 use crate::untagged::{TextOr, text_or_list};
 use crate::{FinishReason, OneOrMany, ResponseFormat, StreamOptions, StructuredOutputs, TokenLogprob, Usage};
@@ -113,6 +117,15 @@ pub struct ChatCompletionRequest {
     /// Extension: variables for the model's chat template, such as `enable_thinking`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template_kwargs: Option<serde_json::Map<String, Value>>,
+
+    /// Extension: `["finance"]` offers the model tools that read and compute a company's figures (`lire_poste`,
+    /// `calculer_ratios`, `convertir_unite`). The server runs them; the answer shows the calls. Not beside `tools`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_tools: Option<Vec<String>>,
+    /// Extension: the accounts, as `/v1/finance/statements` gives them, that those tools read and that the answer's
+    /// numbers are checked against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_statement: Option<Box<Statement>>,
 
     /// Accepted and without effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -302,6 +315,12 @@ pub struct ChatCompletion {
     pub choices: Vec<ChatChoice>,
     /// Tokens read and written.
     pub usage: Usage,
+    /// Extension: the figures that verdicts name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_facts: Option<Vec<SheetFact>>,
+    /// Extension: the template that the answer was written by, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_template: Option<UsedTemplate>,
 }
 
 /// One answer.
@@ -344,6 +363,12 @@ pub struct ChatMessage {
     /// The tools it calls; absent where it calls none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<MessageToolCall>>,
+    /// Extension: the tools that the server ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_tool_calls: Option<Vec<ServerToolCall>>,
+    /// Extension: the numbers of the text, each with where it is from, where there were accounts to check them against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_numbers: Option<Vec<CheckedNumber>>,
 }
 
 /// One event of a streamed answer.
@@ -366,6 +391,12 @@ pub struct ChatCompletionChunk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "utoipa", schema(value_type = Option<Usage>))]
     pub usage: Option<Option<Usage>>,
+    /// Extension: the figures that verdicts name, those that are new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_facts: Option<Vec<SheetFact>>,
+    /// Extension: the template that the answer is written by, where it was one; in the first chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_template: Option<UsedTemplate>,
 }
 
 /// What is new in one answer.
@@ -399,6 +430,12 @@ pub struct ChatDelta {
     /// What is new in the calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<ToolCallChunk>>,
+    /// Extension: a tool that the server has run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_tool_calls: Option<Vec<ServerToolCall>>,
+    /// Extension: the numbers of the sentences that are now complete, each with where it is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_numbers: Option<Vec<CheckedNumber>>,
 }
 
 #[cfg(test)]

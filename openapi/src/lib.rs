@@ -7,6 +7,7 @@
 pub mod chat_completions;
 pub mod completions;
 pub mod error;
+pub mod finance;
 pub mod health;
 pub mod logprobs;
 pub mod models;
@@ -26,6 +27,9 @@ pub use chat_completions::{
 };
 pub use completions::{Completion, CompletionRequest, Prompt};
 pub use error::{ErrorBody, ErrorResponse};
+pub use finance::{
+    CheckedNumber, FinanceAnalysisRequest, FinanceFilesRequest, FinanceReport, FinanceTemplateList, ServerToolCall,
+};
 pub use health::Health;
 pub use logprobs::{TokenLogprob, TopLogprob};
 pub use models::{Model, ModelList};

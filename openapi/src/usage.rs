@@ -31,6 +31,18 @@ impl Usage {
     }
 }
 
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        let sum = |one: u64, other: u64| one.saturating_add(other);
+        let cached = sum(self.prompt_tokens_details.cached_tokens, other.prompt_tokens_details.cached_tokens);
+        *self = Self::new(
+            sum(self.prompt_tokens, other.prompt_tokens),
+            sum(self.completion_tokens, other.completion_tokens),
+        );
+        self.prompt_tokens_details.cached_tokens = cached;
+    }
+}
+
 /// Breakdown of the prompt's tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]

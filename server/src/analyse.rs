@@ -1,46 +1,31 @@
 //! `zyron analyse`: a company's files to tables, without a model and without a server.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use anyhow::Context;
-use serde::Serialize;
-use zyron_finance::alerts::Alert;
+use anyhow::{Context, bail};
 use zyron_finance::import::{self, Options};
-use zyron_finance::statement::Anomaly;
-use zyron_finance::{Analysis, Statement, alerts, analyse, checks, merge, report};
+use zyron_finance::{Report, Statement, merge, report};
 
 use crate::cli::{AnalyseArgs, Format};
-
-/// What is printed as JSON.
-#[derive(Serialize)]
-struct Report<'a> {
-    statement: &'a Statement,
-    analysis: &'a Analysis,
-    alerts: &'a [Alert],
-    anomalies: &'a [Anomaly],
-}
 
 pub(crate) fn run(args: &AnalyseArgs) -> anyhow::Result<()> {
     let options = Options { end: args.end };
     let mut statements = args.files.iter().map(|path| read(path, &options)).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut statement = merge(statements.remove(0), statements);
-    let analysis = analyse(&statement);
-    let mut anomalies = std::mem::take(&mut statement.anomalies);
-    anomalies.extend(checks(&statement));
-    let alerts = alerts(&statement);
-    let text = match args.format {
-        Format::Table => report::text(&statement, &analysis, &alerts, &anomalies),
-        Format::Markdown => report::markdown(&statement, &analysis, &alerts, &anomalies),
-        Format::Csv => report::csv(&analysis),
-        Format::Json => {
-            let report = Report { statement: &statement, analysis: &analysis, alerts: &alerts, anomalies: &anomalies };
-            serde_json::to_string_pretty(&report)? + "\n"
-        }
+    let report = Report::of(merge(statements.remove(0), statements));
+    let bytes = match args.format {
+        Format::Table => report::text(&report).into_bytes(),
+        Format::Markdown => report::markdown(&report).into_bytes(),
+        Format::Csv => report::csv(&report.analysis).into_bytes(),
+        Format::Xlsx => report::xlsx(&report)?,
+        Format::Json => (serde_json::to_string_pretty(&report)? + "\n").into_bytes(),
     };
+    if args.out.is_none() && matches!(args.format, Format::Xlsx) && std::io::stdout().is_terminal() {
+        bail!("a workbook is not for a terminal: name a file with --out");
+    }
     match &args.out {
-        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
-        None => match std::io::stdout().write_all(text.as_bytes()) {
+        Some(path) => std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display())),
+        None => match std::io::stdout().write_all(&bytes) {
             // Who reads it, `head` for one, may have seen enough.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),

@@ -60,6 +60,8 @@ pub(crate) enum Format {
     Markdown,
     /// For a French spreadsheet: semicolons and decimal commas
     Csv,
+    /// A workbook
+    Xlsx,
     Json,
 }
 

@@ -191,6 +191,8 @@ pub struct AdmissionConfig {
 pub struct LimitsConfig {
     /// The longest request body.
     pub max_body_bytes: usize,
+    /// The longest body with a company's files.
+    pub max_upload_bytes: usize,
     /// The longest conversation.
     pub max_messages: usize,
     /// Most tokens to generate; 0: what the context allows.
@@ -282,6 +284,7 @@ impl Config {
             ("upstream.health_interval_ms", self.upstream.health_interval_ms),
             ("admission.queue_timeout_ms", self.admission.queue_timeout_ms),
             ("limits.max_body_bytes", self.limits.max_body_bytes as u64),
+            ("limits.max_upload_bytes", self.limits.max_upload_bytes as u64),
             ("limits.max_messages", self.limits.max_messages as u64),
             ("limits.max_stop_bytes", self.limits.max_stop_bytes as u64),
             ("limits.max_choices", self.limits.max_choices as u64),

@@ -49,7 +49,7 @@ const ERRORS: [(StatusCode, &str); 3] = [
 const BODY_ERRORS: [(StatusCode, &str); 3] = [
     (StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
     (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long."),
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not `application/json`."),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not of a type that this operation reads."),
 ];
 
 /// Errors of an operation that generates.

@@ -55,9 +55,9 @@ pub(crate) enum ApiError {
     /// The path exists, but not with this method.
     #[error("This path does not allow this method.")]
     MethodNotAllowed,
-    /// The body is not JSON by its own account.
-    #[error("The request's content-type must be application/json.")]
-    UnsupportedMediaType,
+    /// The body is not of a kind that is read here, by its own account.
+    #[error("The request's content-type must be {0}.")]
+    UnsupportedMediaType(&'static str),
     /// The body is too long.
     #[error("The request's body is longer than the {0} bytes this server accepts.")]
     PayloadTooLarge(usize),
@@ -119,7 +119,9 @@ impl ApiError {
             Self::ModelNotFound(_) => (StatusCode::NOT_FOUND, INVALID, Some("model_not_found")),
             Self::NotFound => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, INVALID, Some("method_not_allowed")),
-            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID, Some("unsupported_media_type")),
+            Self::UnsupportedMediaType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID, Some("unsupported_media_type"))
+            }
             Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("payload_too_large")),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, INVALID, Some("body_timeout")),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "authentication_error", Some("invalid_api_key")),

@@ -1,5 +1,7 @@
 //! A request's body to a wire type, or the error that names what is wrong with it.
 
+pub(crate) mod files;
+
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,25 +20,24 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
-        parse(&json_bytes(request, app).await?).map(Self)
+        parse(&json_bytes(request, app, app.config().limits.max_body_bytes).await?).map(Self)
     }
 }
 
-/// The bytes of a body that says it is JSON.
-pub(crate) async fn json_bytes(request: Request, app: &AppState) -> Result<Vec<u8>, ApiError> {
-    if !is_json(&request) {
-        return Err(ApiError::UnsupportedMediaType);
+/// The bytes of a body that says it is JSON, `limit` at most.
+pub(crate) async fn json_bytes(request: Request, app: &AppState, limit: usize) -> Result<Vec<u8>, ApiError> {
+    if essence(&request).as_deref() != Some("application/json") {
+        return Err(ApiError::UnsupportedMediaType("application/json"));
     }
-    let config = app.config();
-    let timeout = Duration::from_millis(config.server.body_timeout_ms);
-    let body = read(request.into_body(), config.limits.max_body_bytes);
+    let timeout = Duration::from_millis(app.config().server.body_timeout_ms);
+    let body = read(request.into_body(), limit);
     tokio::time::timeout(timeout, body).await.map_err(|_| ApiError::BodyTimeout)?
 }
 
-fn is_json(request: &Request) -> bool {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = content_type.and_then(|value| value.split(';').next()).map(str::trim);
-    essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+/// What the body says it is, without parameters, in small letters.
+fn essence(request: &Request) -> Option<String> {
+    let content_type = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(content_type.split(';').next()?.trim().to_ascii_lowercase())
 }
 
 async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {

@@ -7,6 +7,7 @@ pub(crate) mod chat;
 pub(crate) mod completion;
 mod message;
 pub(crate) mod response;
+mod rounds;
 mod running;
 mod tokens;
 
@@ -22,6 +23,7 @@ use futures::stream::{self, Stream};
 use serde::Serialize;
 use zyron_openapi::{Usage, sse};
 
+pub(crate) use self::rounds::{Rounds, ToolRun};
 pub(crate) use self::running::{End, Part, Running};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -29,6 +31,15 @@ use crate::state::AppState;
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs())
+}
+
+/// Answers in progress. Dropping them cancels the work.
+pub(crate) trait Parts: Send + 'static {
+    /// The next part of one of the answers, with its place; none once all have ended. After an error there is none
+    /// either. A caller may stop waiting and call it again: nothing is lost.
+    fn next(&mut self) -> impl Future<Output = Result<Option<(usize, Part)>, ApiError>> + Send;
+    /// The tokens so far.
+    fn usage(&self) -> Usage;
 }
 
 /// How an endpoint writes what all of them say. One is made for each request, and collects what it needs.
@@ -67,7 +78,7 @@ fn done() -> Event {
 }
 
 /// Answers in one body.
-pub(crate) async fn whole<S: Shape>(mut shape: S, mut running: Running) -> Result<S::Whole, ApiError> {
+pub(crate) async fn whole<S: Shape>(mut shape: S, mut running: impl Parts) -> Result<S::Whole, ApiError> {
     while let Some((index, part)) = running.next().await? {
         shape.collect(index, part);
     }
@@ -78,13 +89,13 @@ pub(crate) async fn whole<S: Shape>(mut shape: S, mut running: Running) -> Resul
 pub(crate) async fn answer<S: Shape>(
     shape: S,
     streaming: bool,
-    running: Running,
+    running: impl Parts,
     app: &AppState,
 ) -> Result<Response, ApiError> {
     if streaming { stream(shape, running, app).await } else { Ok(Json(whole(shape, running).await?).into_response()) }
 }
 
-async fn stream<S: Shape>(mut shape: S, mut running: Running, app: &AppState) -> Result<Response, ApiError> {
+async fn stream<S: Shape>(mut shape: S, mut running: impl Parts, app: &AppState) -> Result<Response, ApiError> {
     let keep_alive = app.config().server.keep_alive();
     // Running out of time here is no failure: the stream begins, and comments keep it alive.
     let first = tokio::time::timeout(keep_alive, running.next()).await;
@@ -103,13 +114,13 @@ async fn stream<S: Shape>(mut shape: S, mut running: Running, app: &AppState) ->
 }
 
 /// The state of a stream: the request while it runs, and events not sent yet.
-struct Events<S> {
+struct Events<S, P> {
     shape: S,
-    running: Option<Running>,
+    running: Option<P>,
     ready: VecDeque<Event>,
 }
 
-impl<S: Shape> Events<S> {
+impl<S: Shape, P: Parts> Events<S, P> {
     fn push(&mut self, part: Option<(usize, Part)>) {
         let events = match part {
             Some((index, part)) => self.shape.events(index, part),
@@ -128,7 +139,7 @@ impl<S: Shape> Events<S> {
     }
 }
 
-fn into_stream<S: Shape>(events: Events<S>) -> impl Stream<Item = Result<Event, Infallible>> {
+fn into_stream<S: Shape, P: Parts>(events: Events<S, P>) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(events, |mut events| async move {
         loop {
             if let Some(event) = events.ready.pop_front() {

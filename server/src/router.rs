@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::routes::{chat_completions, completions, docs, health, models, playground, responses, tokenize};
+use crate::routes::{chat_completions, completions, docs, finance, health, models, playground, responses, tokenize};
 use crate::state::AppState;
 use crate::{document, middleware};
 
@@ -17,6 +17,9 @@ fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(responses::create))
         .routes(routes!(responses::retrieve, responses::delete))
         .routes(routes!(responses::cancel))
+        .routes(routes!(finance::statements))
+        .routes(routes!(finance::analyses))
+        .routes(routes!(finance::list_templates))
         .routes(routes!(models::list))
         .routes(routes!(models::retrieve))
         .routes(routes!(tokenize::tokenize))

@@ -3,6 +3,7 @@
 pub(crate) mod chat_completions;
 pub(crate) mod completions;
 pub(crate) mod docs;
+pub(crate) mod finance;
 pub(crate) mod health;
 pub(crate) mod models;
 pub(crate) mod playground;

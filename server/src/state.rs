@@ -30,6 +30,8 @@ struct Inner {
     /// In place of a model.
     upstream: OnceLock<Arc<Servers>>,
     responses: Option<Responses>,
+    /// The queue before the reading of companies' files, which is the CPU's work.
+    reading: Admission,
     draining: AtomicBool,
     abort: CancellationToken,
 }
@@ -57,6 +59,8 @@ impl AppState {
     pub(crate) fn new(config: Config, key: Option<ApiKey>) -> Self {
         let abort = CancellationToken::new();
         let responses = Responses::new(&config.responses);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let reading = Admission::new(&config.admission, cores);
         let draining = AtomicBool::new(false);
         Self(Arc::new(Inner {
             config,
@@ -64,6 +68,7 @@ impl AppState {
             serving: OnceLock::new(),
             upstream: OnceLock::new(),
             responses,
+            reading,
             draining,
             abort,
         }))
@@ -81,6 +86,11 @@ impl AppState {
     /// The answers that are kept, where any are.
     pub(crate) fn responses(&self) -> Option<&Responses> {
         self.0.responses.as_ref()
+    }
+
+    /// Who may have files read.
+    pub(crate) fn reading(&self) -> &Admission {
+        &self.0.reading
     }
 
     /// The model, if it can be asked now.

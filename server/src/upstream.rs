@@ -44,7 +44,7 @@ fn passed(method: &Method, route: &str) -> Passed {
     match route {
         "/v1/chat/completions" | "/v1/completions" if method == Method::POST => Passed::Work,
         "/v1/models" | "/v1/models/{model}" if method == Method::GET => Passed::Question,
-        "/tokenize" | "/detokenize" | "/tokenizer_info" => Passed::Refused,
+        "/tokenize" | "/detokenize" | "/tokenizer_info" | "/v1/finance/analyses" => Passed::Refused,
         _ if route.starts_with("/v1/responses") => Passed::Refused,
         _ => Passed::Own,
     }
@@ -66,7 +66,7 @@ pub(crate) async fn pass_on(State(app): State<AppState>, request: Request, next:
         Passed::Question | Passed::Own => forward(&app, servers, call, None).await,
         Passed::Work => {
             let limits = &app.config().limits;
-            let body = extract::json_bytes(request, &app).await?;
+            let body = extract::json_bytes(request, &app, limits.max_body_bytes).await?;
             let asked = Asked::read(&body)?;
             asked.check(limits)?;
             call.is_whole = !asked.is_streamed();

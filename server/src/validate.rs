@@ -2,6 +2,7 @@
 
 mod completion;
 mod constraint;
+mod finance;
 mod messages;
 mod refuse;
 mod response;
@@ -18,7 +19,8 @@ use zyron_engine::{
     Conversation, GenerateRequest, Sampling, TemplateError, Tokenizer, TokenizerError, ToolChoice, ToolFormat,
     template, tool_calls,
 };
-use zyron_openapi::{ChatCompletionRequest, OneOrMany, StreamOptions};
+use zyron_finance::Desk;
+use zyron_openapi::{ChatCompletionRequest, FinanceAnalysisRequest, OneOrMany, StreamOptions};
 
 use self::constraint::{Form, Goal, form_fields_of};
 use self::sampling::SamplingFields;
@@ -28,6 +30,7 @@ use crate::error::ApiError;
 use crate::state::Serving;
 
 pub(crate) use self::completion::{CompletionJob, DEFAULT_TOKENS, completion};
+pub(crate) use self::finance::{Finance, Plan};
 pub(crate) use self::response::{ResponseJob, remember, response};
 pub(crate) use self::tokenize::{detokenize, tokenize};
 
@@ -56,6 +59,10 @@ pub(crate) struct ChatJob {
     /// How calls stand in the answer's text, where it may call tools.
     pub(crate) tools: Option<ToolFormat>,
     pub(crate) logprobs: bool,
+    /// What the answers' numbers are checked against, where there is something.
+    pub(crate) finance: Option<Finance>,
+    /// How the answer goes on, where the server runs its tools.
+    pub(crate) rounds: Option<Plan>,
 }
 
 /// How to stream the answer.
@@ -77,6 +84,36 @@ pub(crate) async fn chat(
     serving: &Arc<Serving>,
     limits: &LimitsConfig,
     mut request: ChatCompletionRequest,
+) -> Result<ChatJob, ApiError> {
+    let (desk, has_tools) = finance::take(&mut request)?.unzip();
+    let finance = desk.as_ref().map(|desk: &Desk| Finance {
+        facts: desk.sheet().facts.clone(),
+        question: finance::question(&request.messages),
+        template: None,
+    });
+    let desk = desk.filter(|_| has_tools == Some(true));
+    converse(serving, limits, request, desk, finance).await
+}
+
+/// Checks a request for a commentary, which is a chat completion about figures.
+pub(crate) async fn analysis(
+    serving: &Arc<Serving>,
+    limits: &LimitsConfig,
+    request: FinanceAnalysisRequest,
+) -> Result<ChatJob, ApiError> {
+    let (mut request, desk, finance) = finance::commentary(request)?;
+    let has_tools = finance::take(&mut request)?.is_some();
+    let desk = has_tools.then(|| desk.unwrap_or_default());
+    converse(serving, limits, request, desk, Some(finance)).await
+}
+
+/// A conversation whose tools, where there is a `desk`, the server runs.
+async fn converse(
+    serving: &Arc<Serving>,
+    limits: &LimitsConfig,
+    mut request: ChatCompletionRequest,
+    desk: Option<Desk>,
+    finance: Option<Finance>,
 ) -> Result<ChatJob, ApiError> {
     serving.check_name(&request.model)?;
     refuse::chat(&request)?;
@@ -118,12 +155,16 @@ pub(crate) async fn chat(
         choices: choices("n", request.n, limits)?,
         logprobs,
     };
+    let rounds = desk.map(|desk| Plan { desk, ask: ask.clone(), tools: format });
     let job = ask.prepare(serving, limits).await?;
-    Ok(ChatJob { job, streaming, tools: format, logprobs: logprobs.is_some() })
+    // Where the server runs the tools, calls are read by it, and what is left is text.
+    let tools = format.filter(|_| rounds.is_none());
+    Ok(ChatJob { job, streaming, tools, logprobs: logprobs.is_some(), finance, rounds })
 }
 
 /// A conversation to answer: what chat completions and responses have in common.
-struct Ask {
+#[derive(Clone)]
+pub(crate) struct Ask {
     /// The field that holds the conversation.
     param: &'static str,
     conversation: Conversation,
@@ -139,7 +180,8 @@ struct Ask {
 }
 
 impl Ask {
-    async fn prepare(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
+    /// Renders it, tokenizes it, compiles what the answer must look like.
+    pub(crate) async fn prepare(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
         let Self { param, conversation, continue_final, tools, form, sampling, mut stop, logprobs, .. } = self;
         let format = serving.tool_format;
         let mut shown_control = Vec::new();

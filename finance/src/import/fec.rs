@@ -15,7 +15,7 @@ use rust_decimal::Decimal;
 
 use super::ImportError;
 use super::log::Log;
-use super::text::decode;
+use super::text::{decode, line};
 use crate::accounts;
 use crate::amount::{self, Notation};
 use crate::siren::Siren;
@@ -81,8 +81,7 @@ pub fn read(reader: impl Read, name: &str) -> Result<Statement, ImportError> {
     }
     let mut ledger = Ledger::new(name, &written, Columns::find(&row, name)?);
     while rows.read_byte_record(&mut row).map_err(|error| failed(&error))? {
-        let line = row.position().map_or(0, csv::Position::line);
-        ledger.add(&row, line)?;
+        ledger.add(&row, line(&rows, &row))?;
     }
     Ok(ledger.into_statement())
 }

@@ -145,7 +145,13 @@ impl<'a> Reader<'a> {
 
     fn read(&mut self) {
         for (at, row) in self.sheet.rows.iter().enumerate() {
-            let is_heading = self.columns.read(self.sheet, at);
+            // What has a box is no heading, whatever the box's label says and its amounts look like.
+            let is_heading = if self.has_box(row) {
+                self.columns.end();
+                false
+            } else {
+                self.columns.read(self.sheet, at)
+            };
             let segments = if is_heading { self.titles(row) } else { self.segments(row) };
             for segment in segments {
                 match segment.code {
@@ -154,6 +160,10 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+
+    fn has_box(&self, row: &Row) -> bool {
+        row.cells().any(|(at, cell)| self.boxes.contains_key(&at) && boxes::code(&box_text(cell)).is_some())
     }
 
     /// Whether it has amounts of several years, or of several kinds, and nothing says which are which.

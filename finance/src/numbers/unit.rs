@@ -126,6 +126,11 @@ impl Unit {
         self.kind == other.kind
     }
 
+    /// `value` of this unit in another of the same kind; nothing where they are of two, or it has too many digits.
+    pub fn converted(self, value: Decimal, to: Self) -> Option<Decimal> {
+        if self.kind == to.kind { value.checked_mul(self.over(to)) } else { None }
+    }
+
     /// What a number in this unit is multiplied with to be one in `target`; nothing where it cannot be.
     pub(super) fn to(self, target: Option<Self>) -> Option<Decimal> {
         match (self.kind, target) {

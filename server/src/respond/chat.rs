@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::response::sse::Event;
 use uuid::Uuid;
 use zyron_engine::{Model, TokenLogprobs};
+use zyron_finance::check::{Checked, Fact, StreamedCheck};
+use zyron_finance::facts::SheetFact;
 use zyron_openapi::chat_completions::{ChatChoice, ChatChunkChoice, ChatDelta, ChatLogprobs, ChatMessage};
+use zyron_openapi::finance::{CheckedNumber, ServerToolCall, UsedTemplate};
 use zyron_openapi::tools::{FunctionCall, FunctionCallChunk, ToolCallChunk};
 use zyron_openapi::{ChatCompletion, ChatCompletionChunk, FinishReason, MessageToolCall, Role, TokenLogprob, Usage};
 
@@ -22,6 +25,37 @@ pub(crate) struct ChatShape {
     include_usage: bool,
     logprobs: bool,
     choices: Vec<Choice>,
+    /// What the answers' numbers are checked against, where there is something.
+    facts: Option<Facts>,
+    template: Option<UsedTemplate>,
+}
+
+/// The figures that verdicts name.
+struct Facts {
+    all: Vec<SheetFact>,
+    checkable: Vec<Fact>,
+    /// Those that a stream has told.
+    told: usize,
+}
+
+impl Facts {
+    fn add(&mut self, new: Vec<SheetFact>) {
+        self.checkable.extend(new.iter().map(SheetFact::checkable));
+        self.all.extend(new);
+    }
+
+    fn untold(&mut self) -> Option<Vec<SheetFact>> {
+        let new = self.all[self.told..].to_vec();
+        self.told = self.all.len();
+        (!new.is_empty()).then_some(new)
+    }
+}
+
+/// What is new in an answer.
+enum News {
+    Message(MessageDelta),
+    Numbers(Vec<CheckedNumber>),
+    Ran(ServerToolCall),
 }
 
 /// One of the answers.
@@ -32,34 +66,75 @@ struct Choice {
     content: String,
     calls: Vec<MessageToolCall>,
     reason: FinishReason,
+    /// What judges its numbers, and what it has said of them.
+    check: StreamedCheck,
+    numbers: Vec<CheckedNumber>,
+    /// Numbers that have been judged.
+    judged: u32,
+    runs: Vec<ServerToolCall>,
 }
 
 impl Choice {
-    fn add(&mut self, delta: MessageDelta) {
-        match delta {
-            MessageDelta::Content(text) => self.content.push_str(&text),
-            MessageDelta::Call { id, name, .. } => {
+    fn add(&mut self, news: News) {
+        match news {
+            News::Numbers(numbers) => self.numbers.extend(numbers),
+            News::Ran(call) => self.runs.push(call),
+            News::Message(MessageDelta::Content(text)) => self.content.push_str(&text),
+            News::Message(MessageDelta::Call { id, name, .. }) => {
                 let function = FunctionCall { name, arguments: String::new() };
                 self.calls.push(MessageToolCall { id, kind: "function".to_owned(), function });
             }
-            MessageDelta::Arguments { text, .. } => {
+            News::Message(MessageDelta::Arguments { text, .. }) => {
                 if let Some(call) = self.calls.last_mut() {
                     call.function.arguments.push_str(&text);
                 }
             }
         }
     }
+
+    /// What a text says and, once that completes a sentence, of its numbers.
+    fn say(&mut self, deltas: Vec<MessageDelta>, facts: Option<&Facts>) -> Vec<News> {
+        let mut news = Vec::new();
+        for delta in deltas {
+            let checked = match (&delta, facts) {
+                (MessageDelta::Content(text), Some(facts)) => self.check.push(text, &facts.checkable),
+                _ => Vec::new(),
+            };
+            news.push(News::Message(delta));
+            news.extend(self.judge(checked));
+        }
+        news
+    }
+
+    fn judge(&mut self, checked: Vec<Checked>) -> Option<News> {
+        let number = |Checked { start, end, verdict }: Checked| {
+            self.judged += 1;
+            CheckedNumber { index: self.judged - 1, start, end, verdict }
+        };
+        let numbers: Vec<_> = checked.into_iter().map(number).collect();
+        (!numbers.is_empty()).then_some(News::Numbers(numbers))
+    }
 }
 
 impl ChatShape {
     pub(crate) fn new(serving: &Serving, job: &ChatJob) -> Self {
+        let finance = job.finance.as_ref();
         let choice = |_| Choice {
             reader: MessageReader::new(job.tools),
             logprobs: Vec::new(),
             content: String::new(),
             calls: Vec::new(),
             reason: FinishReason::Stop,
+            check: StreamedCheck::new(finance.map_or("", |finance| &finance.question)),
+            numbers: Vec::new(),
+            judged: 0,
+            runs: Vec::new(),
         };
+        let facts = finance.map(|finance| {
+            let mut facts = Facts { all: Vec::new(), checkable: Vec::new(), told: 0 };
+            facts.add(finance.facts.clone());
+            facts
+        });
         Self {
             id: format!("chatcmpl-{}", Uuid::new_v4().simple()),
             created: super::now(),
@@ -68,11 +143,13 @@ impl ChatShape {
             include_usage: job.streaming.is_some_and(|streaming| streaming.include_usage),
             logprobs: job.logprobs,
             choices: (0..job.job.answers).map(choice).collect(),
+            facts,
+            template: finance.and_then(|finance| finance.template.clone()),
         }
     }
 
     /// What a part adds to its answer, and the reason where it ends it.
-    fn read(&mut self, index: usize, part: Part) -> (Vec<MessageDelta>, Option<FinishReason>) {
+    fn read(&mut self, index: usize, part: Part) -> (Vec<News>, Option<FinishReason>) {
         let choice = &mut self.choices[index];
         let mut keep = |entries: Vec<TokenLogprobs>| {
             choice.logprobs.extend(tokens::chat(entries, &self.model.tokenizer));
@@ -81,19 +158,31 @@ impl ChatShape {
             Part::Prompt(_) => (Vec::new(), None),
             Part::Text(text, logprobs) => {
                 keep(logprobs);
-                (choice.reader.push(text), None)
+                let deltas = choice.reader.push(text);
+                (choice.say(deltas, self.facts.as_ref()), None)
             }
             Part::End(End { text, logprobs, reason, .. }) => {
                 keep(logprobs);
                 let mut deltas = choice.reader.push(text);
                 let (rest, reason) = choice.reader.finish(reason);
                 deltas.extend(rest);
-                (deltas, Some(reason))
+                let mut news = choice.say(deltas, self.facts.as_ref());
+                if let Some(facts) = &self.facts {
+                    let checked = choice.check.finish(&facts.checkable);
+                    news.extend(choice.judge(checked));
+                }
+                (news, Some(reason))
+            }
+            Part::Ran(run) => {
+                if let Some(facts) = &mut self.facts {
+                    facts.add(run.facts);
+                }
+                (vec![News::Ran(run.call)], None)
             }
         }
     }
 
-    fn chunk(&self, choices: Vec<ChatChunkChoice>, usage: Option<Usage>) -> Event {
+    fn chunk(&mut self, choices: Vec<ChatChunkChoice>, usage: Option<Usage>) -> Event {
         super::event(&ChatCompletionChunk {
             id: self.id.clone(),
             object: "chat.completion.chunk".to_owned(),
@@ -102,6 +191,8 @@ impl ChatShape {
             system_fingerprint: self.system_fingerprint.clone(),
             choices,
             usage: self.include_usage.then_some(usage),
+            zyron_facts: self.facts.as_mut().and_then(Facts::untold),
+            zyron_template: self.template.take(),
         })
     }
 
@@ -116,13 +207,14 @@ impl Shape for ChatShape {
     type Whole = ChatCompletion;
 
     fn collect(&mut self, index: usize, part: Part) {
-        let (deltas, reason) = self.read(index, part);
+        let (news, reason) = self.read(index, part);
         let choice = &mut self.choices[index];
-        deltas.into_iter().for_each(|delta| choice.add(delta));
+        news.into_iter().for_each(|news| choice.add(news));
         choice.reason = reason.unwrap_or(choice.reason);
     }
 
     fn whole(self, usage: Usage) -> ChatCompletion {
+        let is_checked = self.facts.is_some();
         let choice = |(index, choice): (u32, Choice)| {
             let called = !choice.calls.is_empty();
             ChatChoice {
@@ -133,6 +225,8 @@ impl Shape for ChatShape {
                     refusal: None,
                     annotations: Vec::new(),
                     tool_calls: called.then_some(choice.calls),
+                    zyron_tool_calls: (!choice.runs.is_empty()).then_some(choice.runs),
+                    zyron_numbers: is_checked.then_some(choice.numbers),
                 },
                 logprobs: self.logprobs.then_some(ChatLogprobs { content: Some(choice.logprobs), refusal: None }),
                 finish_reason: choice.reason,
@@ -146,6 +240,8 @@ impl Shape for ChatShape {
             system_fingerprint: self.system_fingerprint,
             choices: (0..).zip(self.choices).map(choice).collect(),
             usage,
+            zyron_facts: self.facts.map(|facts| facts.all),
+            zyron_template: self.template,
         }
     }
 
@@ -154,14 +250,14 @@ impl Shape for ChatShape {
             role: Some(Role::Assistant),
             content: Some(String::new()),
             refusal: Some(None),
-            tool_calls: None,
+            ..ChatDelta::default()
         };
         (0..self.choices.len()).map(|index| self.delta(index, opening(), None)).collect()
     }
 
     fn events(&mut self, index: usize, part: Part) -> Vec<Event> {
-        let (deltas, reason) = self.read(index, part);
-        let mut events: Vec<Event> = deltas.into_iter().map(|delta| self.delta(index, wire(delta), None)).collect();
+        let (news, reason) = self.read(index, part);
+        let mut events: Vec<Event> = news.into_iter().map(|news| self.delta(index, wire(news), None)).collect();
         if reason.is_some() {
             events.push(self.delta(index, ChatDelta::default(), reason));
         }
@@ -174,8 +270,13 @@ impl Shape for ChatShape {
     }
 }
 
-fn wire(delta: MessageDelta) -> ChatDelta {
+fn wire(news: News) -> ChatDelta {
     let call = |chunk| ChatDelta { tool_calls: Some(vec![chunk]), ..ChatDelta::default() };
+    let delta = match news {
+        News::Message(delta) => delta,
+        News::Numbers(numbers) => return ChatDelta { zyron_numbers: Some(numbers), ..ChatDelta::default() },
+        News::Ran(call) => return ChatDelta { zyron_tool_calls: Some(vec![call]), ..ChatDelta::default() },
+    };
     match delta {
         MessageDelta::Content(text) => ChatDelta { content: Some(text), ..ChatDelta::default() },
         MessageDelta::Call { index, id, name } => call(ToolCallChunk {

@@ -111,6 +111,8 @@ impl CompletionShape {
             }
         };
         match part {
+            // Only chat completions have tools.
+            Part::Ran(_) => None,
             Part::Prompt(entries) => {
                 // Nothing precedes the first token.
                 let prompt = std::mem::take(&mut candidate.prompt);

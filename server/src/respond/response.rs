@@ -63,7 +63,8 @@ impl ResponseShape {
     fn read(&mut self, part: Part) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         match part {
-            Part::Prompt(_) => {}
+            // Neither is asked for by a response.
+            Part::Prompt(_) | Part::Ran(_) => {}
             Part::Text(text, logprobs) => {
                 self.keep(logprobs);
                 let deltas = self.reader.push(text);

@@ -10,6 +10,7 @@ use tracing::Span;
 use zyron_engine::{EngineError, Event, GenerateRequest, TokenLogprobs};
 use zyron_openapi::{FinishReason, Usage};
 
+use super::{Parts, ToolRun};
 use crate::admission::Permit;
 use crate::error::ApiError;
 use crate::state::{AppState, Serving};
@@ -23,6 +24,8 @@ pub(crate) enum Part {
     Text(String, Vec<TokenLogprobs>),
     /// The last text, which may be empty, and the end.
     End(End),
+    /// A tool that the server has run.
+    Ran(Box<ToolRun>),
 }
 
 /// The end of an answer.
@@ -54,9 +57,15 @@ impl Running {
     /// Its first answer waits in the bounded queue, or is refused. The others follow as there is room, each behind the
     /// requests of others that wait already: a request for many answers does not keep others from theirs.
     pub(crate) async fn start(app: &AppState, serving: &Arc<Serving>, job: Job) -> Result<Self, ApiError> {
-        let record = Record::new(&job);
-        let mut permit = Some(serving.admission.admit().await?);
+        let permit = serving.admission.admit().await?;
         let timeout = Duration::from_millis(app.config().limits.request_timeout_ms);
+        Ok(Self::run(app, serving, job, permit, Instant::now() + timeout))
+    }
+
+    /// Starts a request whose turn it is.
+    pub(super) fn run(app: &AppState, serving: &Arc<Serving>, job: Job, permit: Permit, deadline: Instant) -> Self {
+        let record = Record::new(&job);
+        let mut permit = Some(permit);
         let abort = app.abort().clone();
         let at_once = serving.engine.parallelism();
         let serving = Arc::clone(serving);
@@ -74,16 +83,17 @@ impl Running {
             };
             let error = tokio::select! {
                 () = pass_on => return,
-                () = tokio::time::sleep(timeout) => ApiError::Timeout,
+                () = tokio::time::sleep_until(deadline.into()) => ApiError::Timeout,
                 () = abort.cancelled() => ApiError::Draining,
             };
             let _ = sender.send((0, Err(error)));
         };
-        Ok(Self { events, _work: AbortOnDropHandle::new(tokio::spawn(work)), open, record })
+        Self { events, _work: AbortOnDropHandle::new(tokio::spawn(work)), open, record }
     }
+}
 
-    /// The next part of one of the answers; none once all have ended. After an error there is none either.
-    pub(crate) async fn next(&mut self) -> Result<Option<(usize, Part)>, ApiError> {
+impl Parts for Running {
+    async fn next(&mut self) -> Result<Option<(usize, Part)>, ApiError> {
         loop {
             let Some((index, event)) = self.events.recv().await else {
                 if self.open > 0 {
@@ -123,8 +133,7 @@ impl Running {
         }
     }
 
-    /// The tokens so far.
-    pub(crate) fn usage(&self) -> Usage {
+    fn usage(&self) -> Usage {
         let mut usage = Usage::new(self.record.prompt_tokens, self.record.completion_tokens.iter().sum());
         usage.prompt_tokens_details.cached_tokens = self.record.cached_tokens;
         usage

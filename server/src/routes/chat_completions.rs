@@ -1,14 +1,16 @@
 //! `POST /v1/chat/completions`: the spine.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use zyron_openapi::{ChatCompletion, ChatCompletionRequest, ErrorResponse, ServerSentEvent};
 
 use crate::error::ApiError;
 use crate::extract::JsonBody;
-use crate::respond::{self, Running, chat::ChatShape};
-use crate::state::AppState;
-use crate::validate;
+use crate::respond::{self, Rounds, Running, chat::ChatShape};
+use crate::state::{AppState, Serving};
+use crate::validate::{self, ChatJob};
 
 /// Answer a conversation
 ///
@@ -71,7 +73,16 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
     let job = validate::chat(serving, &app.config().limits, request).await?;
+    answer(&app, serving, job).await
+}
+
+/// Answers a checked request. Where the server runs tools, in as many rounds as it takes.
+pub(super) async fn answer(app: &AppState, serving: &Arc<Serving>, job: ChatJob) -> Result<Response, ApiError> {
     let shape = ChatShape::new(serving, &job);
-    let running = Running::start(&app, serving, job.job).await?;
-    respond::answer(shape, job.streaming.is_some(), running, &app).await
+    let running = Running::start(app, serving, job.job).await?;
+    let streaming = job.streaming.is_some();
+    match job.rounds {
+        Some(plan) => respond::answer(shape, streaming, Rounds::new(app, serving, running, plan), app).await,
+        None => respond::answer(shape, streaming, running, app).await,
+    }
 }

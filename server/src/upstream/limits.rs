@@ -23,6 +23,8 @@ pub(super) struct Asked {
     best_of: Extent,
     max_tokens: Extent,
     max_completion_tokens: Extent,
+    zyron_tools: Extent,
+    zyron_statement: Extent,
 }
 
 impl Asked {
@@ -35,6 +37,12 @@ impl Asked {
     }
 
     pub(super) fn check(&self, limits: &LimitsConfig) -> Result<(), ApiError> {
+        for (param, field) in [("zyron_tools", &self.zyron_tools), ("zyron_statement", &self.zyron_statement)] {
+            if field.is_given() {
+                let message = format!("`{param}` needs a model here: this server passes requests on to others.");
+                return Err(ApiError::unsupported(param, message));
+            }
+        }
         let lists = [
             ("messages", &self.messages, limits.max_messages),
             ("tools", &self.tools, limits.max_tools),

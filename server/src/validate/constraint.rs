@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::state::Serving;
 
 /// A form asked for, and the field that asks for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Form {
     pub(crate) grammar: Grammar,
     pub(crate) param: String,

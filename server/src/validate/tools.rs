@@ -13,7 +13,7 @@ use crate::config::LimitsConfig;
 use crate::error::ApiError;
 
 /// Tools that the answer may call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tools {
     /// As the chat template shows them to the model.
     pub(crate) shown: Vec<Value>,

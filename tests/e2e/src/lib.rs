@@ -21,7 +21,7 @@ use zyron_server::config::Config;
 pub use crate::obedient::obey;
 
 /// The context of the scripted model, in tokens, which are bytes.
-pub const CONTEXT: usize = 4096;
+pub const CONTEXT: usize = 8192;
 
 /// A server of its own for one test.
 pub struct TestServer {

@@ -8,7 +8,8 @@ const END: u32 = 257;
 
 /// Does what a request says last:
 ///
-/// - `say …` is answered with the rest, byte for byte as far as the request's constraint lets it.
+/// - `say …`, the message or a line of it, is answered with the rest, byte for byte as far as the request's constraint
+///   lets it. Lines of `---` part it: the second part is said after a call of tools, and so on, the last one for ever.
 /// - `stall` waits for ever. `fail` fails in the middle of the answer.
 /// - Anything else is answered with itself or, where there is a constraint, with the shortest text that it allows.
 #[must_use]
@@ -17,8 +18,11 @@ pub fn obey(request: &GenerateRequest) -> Vec<Act> {
     let mut acts = match said.as_str() {
         "stall" => vec![Act::Stall],
         "fail" => vec![Act::Say("abc".to_owned()), Act::Fail("the script says so".to_owned())],
-        said => match said.strip_prefix("say ") {
-            Some(text) => vec![Act::Say(text.to_owned())],
+        said => match said.strip_prefix("say ").or_else(|| Some(said.split_once("\nsay ")?.1)) {
+            Some(text) => {
+                let parts: Vec<&str> = text.split("\n---\n").collect();
+                vec![Act::Say(parts[rounds(request).min(parts.len() - 1)].to_owned())]
+            }
             None if request.constraint.is_none() => vec![Act::Say(said.to_owned())],
             None => Vec::new(),
         },
@@ -45,14 +49,34 @@ fn preferences() -> Vec<(u32, f32)> {
     (b' '..=b'~').map(|byte| (u32::from(byte), preference(byte))).chain([(END, 120.0)]).collect()
 }
 
-/// What a user said last: the text between the control tokens of the last user's message, or all of a prompt that has
-/// none.
-fn said_last(request: &GenerateRequest) -> String {
+/// The messages of a prompt, each with its role in its first line, or all of a prompt that has none.
+fn messages(request: &GenerateRequest) -> Vec<String> {
     let text = |tokens: &[u32]| {
         let bytes: Vec<u8> = tokens.iter().filter_map(|&token| u8::try_from(token).ok()).collect();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let messages: Vec<String> = request.prompt.split(|&token| token == START).map(text).collect();
-    let of_user = |message: &String| message.strip_prefix("user\n").map(|said| said.trim_end_matches('\n').to_owned());
-    messages.iter().rev().find_map(of_user).unwrap_or_else(|| text(&request.prompt))
+    request.prompt.split(|&token| token == START).map(text).collect()
+}
+
+/// How often tools were called since a user said something.
+fn rounds(request: &GenerateRequest) -> usize {
+    let messages = messages(request);
+    let since = messages.iter().rposition(|message| of_user(message).is_some()).unwrap_or(0);
+    let said = messages[since..].windows(2).filter(|pair| {
+        let [one, next] = pair else { return false };
+        one.starts_with("assistant\n") && !next.starts_with("assistant\n")
+    });
+    said.count()
+}
+
+/// What a user said last: the text of the last user's message, or all of a prompt that has none.
+fn said_last(request: &GenerateRequest) -> String {
+    let messages = messages(request);
+    messages.iter().rev().find_map(|message| of_user(message)).map_or_else(|| messages.concat(), str::to_owned)
+}
+
+/// What a user says in a message. Where a model's template knows no tools, their results are a user's words to it.
+fn of_user(message: &str) -> Option<&str> {
+    let said = message.strip_prefix("user\n").filter(|said| !said.starts_with("<tool_response>"));
+    said.map(|said| said.trim_end_matches('\n'))
 }

@@ -38,7 +38,7 @@ def test_a_text_comes_back(post, text):
 
 
 def test_the_context_is_told(real, scripted):
-    for server, length in [(real, 8192), (scripted, 4096)]:
+    for server, length in [(real, 8192), (scripted, 8192)]:
         answer = server.http.post("/tokenize", json={"model": server.model, "prompt": "Hello"}).json()
         assert answer["max_model_len"] == length
 

@@ -163,7 +163,10 @@ pub(super) fn our_description<'a>(document: &'a Value, part: &Part, field: &str)
     let schema = operation.map_or(&Value::Null, |operation| operation.schema(document, Whose::Ours, &part.side));
     let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
     let schema = name.map_or(schema, |name| extract::schema(document, name));
-    schema["properties"][field]["description"].as_str().unwrap_or_default()
+    let property = &schema["properties"][field];
+    // An object that may be null is described beside the reference to it.
+    let or_null = property["oneOf"].as_array().into_iter().flatten().map(|choice| &choice["description"]);
+    std::iter::once(&property["description"]).chain(or_null).find_map(Value::as_str).unwrap_or_default()
 }
 
 fn texts<T: FromIterator<String>>(json: &Value) -> Result<T> {

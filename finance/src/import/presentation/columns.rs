@@ -56,7 +56,7 @@ impl Columns {
         if !self.is_heading(sheet, row) {
             // What comes after amounts is another heading.
             if row.cells().any(|(_, cell)| cell.is_amount(sheet.notation)) {
-                self.rows.clear();
+                self.end();
             }
             return false;
         }
@@ -86,6 +86,11 @@ impl Columns {
             }
         }
         true
+    }
+
+    /// What comes next is another heading.
+    pub(super) fn end(&mut self) {
+        self.rows.clear();
     }
 
     /// It has something that names a column, and no amount: years are numbers, too.

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use csv::{ReaderBuilder, Terminator};
+use csv::{ReaderBuilder, StringRecord, Terminator};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::{Builder, Cell, damaged};
 use crate::import::ImportError;
-use crate::import::text::decode;
+use crate::import::text::{decode, line};
 
 /// Lines that are looked at to find the separator.
 const SAMPLE: usize = 200;
@@ -27,9 +27,9 @@ pub(super) fn read(bytes: &[u8], builder: &mut Builder<'_>) -> Result<(), Import
         .flexible(true)
         .from_reader(text.as_bytes());
     builder.sheet(None)?;
-    for row in rows.records() {
-        let row = row.map_err(|error| damaged(builder.file, &error.to_string()))?;
-        let line = row.position().map_or(0, csv::Position::line) as usize;
+    let mut row = StringRecord::new();
+    while rows.read_record(&mut row).map_err(|error| damaged(builder.file, &error.to_string()))? {
+        let line = line(&rows, row.as_byte_record()) as usize;
         for (column, cell) in row.iter().enumerate() {
             builder.cell(line, column, Cell::text_of(cell.trim().trim_matches('"')))?;
         }

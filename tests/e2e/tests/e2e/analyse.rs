@@ -85,6 +85,20 @@ fn figures_are_also_for_programs_and_spreadsheets() {
 }
 
 #[test]
+fn a_workbook_is_read_again() {
+    let folder = TempDir::new().unwrap();
+    let book = folder.path().join("analyse.xlsx");
+    let output =
+        analyse(folder.path(), &[("balance.csv", BALANCE)], &["--format", "xlsx", "--out", book.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let output = Command::new(zyron()).arg("analyse").arg(&book).args(["--format", "json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let results = report["analysis"]["years"][0]["results"].as_array().unwrap();
+    let surplus = results.iter().find(|result| result["id"] == "ebe").unwrap();
+    assert_eq!(surplus["value"].as_str().unwrap().parse::<f64>().unwrap(), 4_900.0);
+}
+
+#[test]
 fn what_is_wrong_is_said_and_what_is_no_accounts_refused() {
     let folder = TempDir::new().unwrap();
     let damaged = BALANCE.replace("2 400,00", "2 4OO,00");

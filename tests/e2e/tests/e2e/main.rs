@@ -15,6 +15,7 @@ mod connections;
 mod doctor;
 mod errors;
 mod failures;
+mod finance;
 mod health;
 mod logprobs;
 mod mini;

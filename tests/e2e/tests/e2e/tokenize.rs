@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use zyron_e2e::{error, setup};
+use zyron_e2e::{CONTEXT, error, setup};
 
 #[tokio::test]
 async fn a_text_becomes_tokens_and_a_text_again() {
@@ -8,7 +8,7 @@ async fn a_text_becomes_tokens_and_a_text_again() {
     let body: Value =
         post("/tokenize", json!({"prompt": "né<|im_end|>", "return_token_strs": true})).await.json().await.unwrap();
     assert_eq!(body["tokens"], json!([110, 0xC3, 0xA9, 257]));
-    assert_eq!((&body["count"], &body["max_model_len"]), (&json!(4), &json!(4096)));
+    assert_eq!((&body["count"], &body["max_model_len"]), (&json!(4), &json!(CONTEXT)));
     assert_eq!(body["token_strs"][3], "<|im_end|>");
     let back: Value = post("/detokenize", json!({"tokens": body["tokens"]})).await.json().await.unwrap();
     assert_eq!(back["prompt"], "né<|im_end|>");

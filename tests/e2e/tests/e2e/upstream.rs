@@ -364,9 +364,14 @@ async fn this_servers_limits_hold() {
 async fn what_needs_a_model_here_is_refused() {
     let mut model = setup().obeys().await;
     let front = FrontServer::start(&[&model.base], None, &[]).await;
-    for path in ["/v1/responses", "/tokenize", "/detokenize"] {
+    for path in ["/v1/responses", "/tokenize", "/detokenize", "/v1/finance/analyses"] {
         assert_eq!(error(front.post(path, &json!({})).await, 501).await["code"], "not_passed_on");
     }
+    for (field, value) in [("zyron_tools", json!(["finance"])), ("zyron_statement", json!({"years": []}))] {
+        assert_eq!(error(front.chat(&chat("a", json!({field: value}))).await, 400).await["param"], field);
+    }
+    // Files need none.
+    assert_eq!(error(front.post("/v1/finance/statements", &json!({"files": []})).await, 400).await["param"], "files");
     assert_eq!(front.get("/openapi.json").await.status(), 200);
     model.shut_down().await.unwrap();
     while front.get("/health/ready").await.status() != 503 {

@@ -1,0 +1,142 @@
+//! Files of a request: the parts of a form, or base64 in JSON.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::NaiveDate;
+use http_body_util::{LengthLimitError, Limited};
+use zyron_openapi::FinanceFilesRequest;
+use zyron_openapi::finance::FinanceFile;
+
+use super::{essence, json_bytes, parse};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// More than the years that anybody compares.
+const MAX_FILES: usize = 16;
+const MAX_NAME: usize = 255;
+const MAX_DATE: usize = 32;
+
+/// A company's files.
+pub(crate) struct Files {
+    /// Names and bytes.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// The last day of the last fiscal year, where no file says it.
+    pub(crate) end: Option<NaiveDate>,
+}
+
+/// Reads the body: JSON or a form.
+pub(crate) async fn read(request: Request, app: &AppState) -> Result<Files, ApiError> {
+    let limit = app.config().limits.max_upload_bytes;
+    match essence(&request).as_deref() {
+        Some("application/json") => {
+            let bytes = json_bytes(request, app, limit).await?;
+            // Base64 of a large file takes its time.
+            tokio::task::spawn_blocking(move || of_json(parse(&bytes)?)).await.map_err(|_| ApiError::Internal)?
+        }
+        Some("multipart/form-data") => {
+            let timeout = Duration::from_millis(app.config().server.body_timeout_ms);
+            let form = of_form(request, limit);
+            tokio::time::timeout(timeout, form).await.map_err(|_| ApiError::BodyTimeout)?
+        }
+        _ => Err(ApiError::UnsupportedMediaType("application/json or multipart/form-data")),
+    }
+}
+
+fn of_json(request: FinanceFilesRequest) -> Result<Files, ApiError> {
+    check_count(request.files.len())?;
+    let file = |(at, file): (usize, FinanceFile)| {
+        let name = name(&file.filename, &format!("files[{at}].filename"))?;
+        let data = match file.file_data.strip_prefix("data:") {
+            Some(url) => url.split_once(";base64,").map_or("*", |(_, data)| data),
+            None => &file.file_data,
+        };
+        let bytes = BASE64_STANDARD.decode(data.trim_ascii()).map_err(|_| {
+            ApiError::invalid(format!("files[{at}].file_data"), "`file_data` is base64, or a `data:` URL with base64.")
+        })?;
+        Ok((name, bytes))
+    };
+    let files = request.files.into_iter().enumerate().map(file).collect::<Result<_, ApiError>>()?;
+    Ok(Files { files, end: request.end })
+}
+
+async fn of_form(request: Request, limit: usize) -> Result<Files, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(DefaultBodyLimit::disable());
+    let request = Request::from_parts(parts, Body::new(Limited::new(body, limit)));
+    let mut form = Multipart::from_request(request, &()).await.map_err(|error| damaged(&error.body_text()))?;
+    let mut read = Files { files: Vec::new(), end: None };
+    while let Some(field) = form.next_field().await.map_err(|error| unreadable(&error, limit))? {
+        let kind = field.name().unwrap_or_default().to_owned();
+        match kind.as_str() {
+            "file" | "files" | "file[]" | "files[]" => {
+                check_count(read.files.len() + 1)?;
+                let param = format!("files[{}]", read.files.len());
+                let name = name(field.file_name().unwrap_or_default(), &format!("{param}.filename"))?;
+                let bytes = field.bytes().await.map_err(|error| unreadable(&error, limit))?;
+                read.files.push((name, bytes.into()));
+            }
+            "end" => read.end = date(field, limit).await?,
+            _ => {
+                let kind: String = kind.chars().take(64).collect();
+                let message = format!("Unknown parameter: `{kind}`. A form has `file`, once for each, and `end`.");
+                return Err(ApiError::InvalidRequest { message, param: Some(kind), code: Some("unknown_parameter") });
+            }
+        }
+    }
+    check_count(read.files.len())?;
+    Ok(read)
+}
+
+async fn date(mut field: Field<'_>, limit: usize) -> Result<Option<NaiveDate>, ApiError> {
+    let mut text = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(|error| unreadable(&error, limit))? {
+        text.extend_from_slice(&chunk);
+        if text.len() > MAX_DATE {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&text);
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| ApiError::invalid("end", "`end` is a date such as 2024-12-31.")),
+    }
+}
+
+fn check_count(count: usize) -> Result<(), ApiError> {
+    match count {
+        0 => Err(ApiError::invalid("files", "There must be at least one file.")),
+        1..=MAX_FILES => Ok(()),
+        _ => Err(ApiError::invalid("files", format!("There are at most {MAX_FILES} files."))),
+    }
+}
+
+/// The name without the folders that some clients send with it.
+fn name(given: &str, param: &str) -> Result<String, ApiError> {
+    let name = given.rsplit(['/', '\\']).next().unwrap_or_default().trim();
+    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(ApiError::invalid(param, format!("A file's name has 1 to {MAX_NAME} bytes.")));
+    }
+    Ok(name.to_owned())
+}
+
+fn damaged(what: &str) -> ApiError {
+    let message = format!("The form could not be read: {what}.");
+    ApiError::InvalidRequest { message, param: None, code: Some("invalid_body") }
+}
+
+/// What went wrong in the middle of a form.
+fn unreadable(error: &MultipartError, limit: usize) -> ApiError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return ApiError::PayloadTooLarge(limit);
+        }
+        cause = error.source();
+    }
+    damaged("it ends too soon or has no such boundary")
+}

@@ -1,0 +1,214 @@
+//! An answer in which the server runs the tools that the model calls: round after round, until it calls none.
+//!
+//! Each round is a request of its own to the engine, and waits for its turn like any other. What the model says between
+//! the calls is one text.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use zyron_finance::facts::SheetFact;
+use zyron_openapi::finance::ServerToolCall;
+use zyron_openapi::tools::FunctionCall;
+use zyron_openapi::{FinishReason, Usage};
+
+use super::message::{MessageDelta, MessageReader};
+use super::{End, Part, Parts, Running};
+use crate::error::ApiError;
+use crate::state::{AppState, Serving};
+use crate::validate::Plan;
+
+/// Rounds in which tools may be called; after them the model answers with what it has.
+const MAX_ROUNDS: usize = 8;
+
+/// The answer, while the engine and the tools work on it.
+pub(crate) struct Rounds {
+    app: AppState,
+    serving: Arc<Serving>,
+    plan: Plan,
+    stage: Stage,
+    reader: MessageReader,
+    ready: VecDeque<Part>,
+    /// What was said in this round.
+    content: String,
+    /// What was called in this round.
+    calls: Vec<Called>,
+    /// Whether something was said in a round before, from which what is said next is parted.
+    has_spoken: bool,
+    /// Calls of all rounds.
+    ran: u32,
+    rounds: usize,
+    /// Of the rounds before this one.
+    usage: Usage,
+    deadline: Instant,
+}
+
+enum Stage {
+    Running(Running),
+    /// The next round waits for its turn. It is kept here, as a reader may stop waiting and come back.
+    Starting(BoxFuture<'static, Result<Running, ApiError>>),
+}
+
+struct Called {
+    id: String,
+    function: FunctionCall,
+}
+
+/// A tool that has been run.
+pub(crate) struct ToolRun {
+    pub(crate) call: ServerToolCall,
+    /// The figures that it read and that were not known before.
+    pub(crate) facts: Vec<SheetFact>,
+}
+
+impl Rounds {
+    /// Goes on from the first round.
+    pub(crate) fn new(app: &AppState, serving: &Arc<Serving>, running: Running, plan: Plan) -> Self {
+        let timeout = Duration::from_millis(app.config().limits.request_timeout_ms);
+        Self {
+            app: app.clone(),
+            serving: Arc::clone(serving),
+            reader: MessageReader::new(plan.tools),
+            plan,
+            stage: Stage::Running(running),
+            ready: VecDeque::new(),
+            content: String::new(),
+            calls: Vec::new(),
+            has_spoken: false,
+            ran: 0,
+            rounds: 1,
+            usage: Usage::default(),
+            deadline: Instant::now() + timeout,
+        }
+    }
+
+    fn read(&mut self, part: Part) {
+        match part {
+            Part::Text(text, _) => {
+                let deltas = self.reader.push(text);
+                self.take(deltas);
+            }
+            Part::End(End { text, reason, logprobs, end }) => {
+                let mut deltas = self.reader.push(text);
+                let (rest, reason) = self.reader.finish(reason);
+                deltas.extend(rest);
+                self.take(deltas);
+                if reason != FinishReason::ToolCalls {
+                    self.calls.clear();
+                    self.ready.push_back(Part::End(End { text: String::new(), reason, logprobs, end }));
+                }
+            }
+            Part::Prompt(_) | Part::Ran(_) => {}
+        }
+    }
+
+    fn take(&mut self, deltas: Vec<MessageDelta>) {
+        for delta in deltas {
+            match delta {
+                MessageDelta::Content(text) => {
+                    if std::mem::take(&mut self.has_spoken) {
+                        self.ready.push_back(Part::Text("\n\n".to_owned(), Vec::new()));
+                    }
+                    self.content.push_str(&text);
+                    self.ready.push_back(Part::Text(text, Vec::new()));
+                }
+                MessageDelta::Call { id, name, .. } => {
+                    self.calls.push(Called { id, function: FunctionCall { name, arguments: String::new() } });
+                }
+                MessageDelta::Arguments { text, .. } => {
+                    if let Some(call) = self.calls.last_mut() {
+                        call.function.arguments.push_str(&text);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs what was called, and has the model go on with what that gave.
+    fn next_round(&mut self, usage: Usage) {
+        let calls = std::mem::take(&mut self.calls);
+        self.has_spoken |= !self.content.is_empty();
+        let mut messages = vec![said(&std::mem::take(&mut self.content), &calls)];
+        for call in calls {
+            let run = self.run(call);
+            messages.push(json!({
+                "role": "tool", "tool_call_id": run.call.id, "name": run.call.function.name,
+                "content": run.call.result.to_string(),
+            }));
+            self.ready.push_back(Part::Ran(Box::new(run)));
+        }
+        self.usage += usage;
+        self.rounds += 1;
+        let tokenizer = &self.serving.model.tokenizer;
+        if !self.plan.go_on(messages, usage.completion_tokens, self.rounds > MAX_ROUNDS, tokenizer) {
+            let end = End { text: String::new(), logprobs: Vec::new(), end: None, reason: FinishReason::Length };
+            self.ready.push_back(Part::End(end));
+            return;
+        }
+        self.reader = MessageReader::new(self.plan.tools);
+        let (app, serving, deadline) = (self.app.clone(), Arc::clone(&self.serving), self.deadline);
+        let ask = self.plan.ask.clone();
+        let starting = async move {
+            let start = async {
+                let job = ask.prepare(&serving, &app.config().limits).await?;
+                // It has been admitted once, and is not refused now.
+                let permit = serving.admission.admit_next().await?;
+                Ok(Running::run(&app, &serving, job, permit, deadline))
+            };
+            tokio::time::timeout_at(deadline.into(), start).await.unwrap_or(Err(ApiError::Timeout))
+        };
+        self.stage = Stage::Starting(starting.boxed());
+    }
+
+    fn run(&mut self, call: Called) -> ToolRun {
+        let Called { id, function } = call;
+        let known = self.plan.desk.sheet().facts.len();
+        let result = self.plan.desk.call(&function.name, &function.arguments);
+        let facts = self.plan.desk.sheet().facts[known..].to_vec();
+        self.ran += 1;
+        let call = ServerToolCall { index: self.ran - 1, id, kind: "function".to_owned(), function, result };
+        ToolRun { call, facts }
+    }
+}
+
+/// What the model said, as its template reads it.
+fn said(content: &str, calls: &[Called]) -> Value {
+    let call = |Called { id, function }: &Called| {
+        let arguments: Value = serde_json::from_str(&function.arguments).unwrap_or_else(|_| json!({}));
+        json!({"id": id, "type": "function", "function": {"name": function.name, "arguments": arguments}})
+    };
+    let calls: Vec<Value> = calls.iter().map(call).collect();
+    json!({"role": "assistant", "content": content, "tool_calls": calls})
+}
+
+impl Parts for Rounds {
+    async fn next(&mut self) -> Result<Option<(usize, Part)>, ApiError> {
+        loop {
+            if let Some(part) = self.ready.pop_front() {
+                return Ok(Some((0, part)));
+            }
+            match &mut self.stage {
+                Stage::Starting(starting) => self.stage = Stage::Running(starting.await?),
+                Stage::Running(running) => match running.next().await? {
+                    Some((_, part)) => self.read(part),
+                    None if self.calls.is_empty() => return Ok(None),
+                    None => {
+                        let usage = running.usage();
+                        self.next_round(usage);
+                    }
+                },
+            }
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let mut usage = self.usage;
+        if let Stage::Running(running) = &self.stage {
+            usage += running.usage();
+        }
+        usage
+    }
+}

@@ -1,0 +1,186 @@
+//! The finance extensions of a chat completion, and the request for a commentary as a chat completion.
+
+use serde_json::Value;
+use zyron_engine::{Tokenizer, ToolChoice, ToolFormat};
+use zyron_finance::facts::SheetFact;
+use zyron_finance::templates::{self, Input};
+use zyron_finance::{Desk, tools};
+use zyron_openapi::finance::UsedTemplate;
+use zyron_openapi::tools::FunctionObject;
+use zyron_openapi::{
+    ChatCompletionMessageParam, ChatCompletionRequest, ChatCompletionTool, FinanceAnalysisRequest, MessageContent, Role,
+};
+
+use super::{Ask, messages};
+use crate::error::ApiError;
+
+/// What the numbers of an answer are checked against.
+pub(crate) struct Finance {
+    /// The figures.
+    pub(crate) facts: Vec<SheetFact>,
+    /// What was said to the model: numbers in it are no inventions.
+    pub(crate) question: String,
+    /// What the commentary is written by.
+    pub(crate) template: Option<UsedTemplate>,
+}
+
+/// How an answer goes on whose tools the server runs.
+pub(crate) struct Plan {
+    pub(crate) desk: Desk,
+    pub(crate) ask: Ask,
+    /// How calls stand in the text; nothing once none may be made.
+    pub(crate) tools: Option<ToolFormat>,
+}
+
+impl Plan {
+    /// Adds what was said and what tools gave, after which `used` tokens fewer may be generated and, where
+    /// `is_enough`, no tool be called. Whether there is room for more.
+    pub(crate) fn go_on(&mut self, said: Vec<Value>, used: u64, is_enough: bool, tokenizer: &Tokenizer) -> bool {
+        let said = said.into_iter().map(|message| messages::protect(message, tokenizer));
+        self.ask.conversation.messages.extend(said);
+        // A question that goes on with the assistant's message has been answered.
+        self.ask.continue_final = false;
+        self.ask.conversation.add_generation_prompt = true;
+        if is_enough {
+            (self.ask.tools, self.tools) = (None, None);
+        }
+        if let Some(tools) = &mut self.ask.tools {
+            tools.choice = ToolChoice::Auto;
+        }
+        match &mut self.ask.max_tokens {
+            Some((_, left)) => {
+                *left = left.saturating_sub(used);
+                *left > 0
+            }
+            None => true,
+        }
+    }
+}
+
+/// What a chat completion asks of `finance`, taken out of it: whether tools are run, and the accounts.
+pub(super) fn take(request: &mut ChatCompletionRequest) -> Result<Option<(Desk, bool)>, ApiError> {
+    let names = request.zyron_tools.take().unwrap_or_default();
+    if let Some(at) = names.iter().position(|name| name != "finance") {
+        return Err(ApiError::invalid(format!("zyron_tools[{at}]"), "The server has tools for `finance` only."));
+    }
+    let has_tools = !names.is_empty();
+    if has_tools {
+        let others = [
+            ("tools", request.tools.as_ref().is_none_or(Vec::is_empty)),
+            ("n", request.n.unwrap_or(1) == 1),
+            ("logprobs", !request.logprobs.unwrap_or(false)),
+        ];
+        if let Some((name, _)) = others.into_iter().find(|(_, is_absent)| !is_absent) {
+            return Err(ApiError::unsupported(name, format!("`{name}` cannot be given beside `zyron_tools`.")));
+        }
+        request.tools = Some(tools::all().into_iter().map(tool).collect());
+    }
+    let statement = request.zyron_statement.take();
+    if let Some(statement) = &statement {
+        statement.check().map_err(|error| {
+            ApiError::invalid(format!("zyron_statement.{}", error.field), format!("{}.", error.message))
+        })?;
+    }
+    let is_asked = has_tools || statement.is_some();
+    Ok(is_asked.then(|| (Desk::new(statement.map(|statement| *statement)), has_tools)))
+}
+
+fn tool(tool: tools::Tool) -> ChatCompletionTool {
+    let function = FunctionObject {
+        name: tool.name.to_owned(),
+        description: Some(tool.description.to_owned()),
+        parameters: Some(tool.parameters),
+        strict: Some(true),
+    };
+    ChatCompletionTool { kind: "function".to_owned(), function: Some(function), custom: None }
+}
+
+/// What others than the assistant have said.
+pub(super) fn question(messages: &[ChatCompletionMessageParam]) -> String {
+    let mut question = String::new();
+    for message in messages.iter().filter(|message| message.role != Role::Assistant) {
+        let parts = match &message.content {
+            Some(MessageContent::Text(text)) => vec![text.as_str()],
+            Some(MessageContent::Parts(parts)) => parts.iter().filter_map(|part| part.text.as_deref()).collect(),
+            None => Vec::new(),
+        };
+        for part in parts {
+            question.push_str(part);
+            question.push('\n');
+        }
+    }
+    question
+}
+
+/// What is asked for without a template.
+const INSTRUCTIONS: &str = "Tu es analyste financier. Réponds à la question en français, à partir des seuls éléments \
+                            fournis. N’écris aucun chiffre qui n’y soit pas ou qui n’en découle pas par une opération \
+                            simple. Dis ce qu’ils ne permettent pas de savoir.";
+
+/// A commentary as a chat completion, and what the numbers of its answer are checked against.
+pub(super) fn commentary(
+    request: FinanceAnalysisRequest,
+) -> Result<(ChatCompletionRequest, Option<Desk>, Finance), ApiError> {
+    let template = request.template.as_deref().map(|id| {
+        let known = || templates::all().iter().map(|template| format!("`{}`", template.id)).collect::<Vec<_>>();
+        let unknown = || ApiError::invalid("template", format!("`template` is one of {}.", known().join(", ")));
+        templates::template(id).ok_or_else(unknown)
+    });
+    let template = template.transpose()?;
+    let missing = |param: &str, what: &str| ApiError::InvalidRequest {
+        message: format!("Missing required parameter: `{param}`. {what}"),
+        param: Some(param.to_owned()),
+        code: Some("missing_required_parameter"),
+    };
+    if template.is_none() && request.question.is_none() {
+        return Err(missing("question", "Ask something, or name a `template`."));
+    }
+    match template.map(|template| template.input) {
+        Some(Input::Statement) if request.statement.is_none() => {
+            return Err(missing("statement", "This template is about a company's accounts."));
+        }
+        Some(Input::Text) if request.text.is_none() => {
+            return Err(missing("text", "This template is about a text."));
+        }
+        _ => {}
+    }
+    if let Some(statement) = &request.statement {
+        let invalid = |error: zyron_finance::statement::InvalidStatement| {
+            ApiError::invalid(format!("statement.{}", error.field), format!("{}.", error.message))
+        };
+        statement.check().map_err(invalid)?;
+    }
+    let desk = request.statement.map(|statement| Desk::new(Some(*statement)));
+    let mut parts: Vec<&str> = desk.iter().map(|desk| desk.sheet().text.as_str()).collect();
+    parts.extend(request.text.as_deref());
+    parts.extend(request.question.as_deref());
+    let instructions = template.map_or(INSTRUCTIONS, |template| template.instructions);
+    let mut messages = vec![
+        ChatCompletionMessageParam::text(Role::System, instructions),
+        ChatCompletionMessageParam::text(Role::User, parts.join("\n\n")),
+    ];
+    let since = request.messages.unwrap_or_default();
+    let said = [request.text, request.question].into_iter().flatten().collect::<Vec<_>>().join("\n");
+    let finance = Finance {
+        facts: desk.iter().flat_map(|desk| desk.sheet().facts.clone()).collect(),
+        question: said + "\n" + &question(&since),
+        template: template.map(|template| UsedTemplate { id: template.id.to_owned(), version: template.version }),
+    };
+    messages.extend(since);
+    let request = ChatCompletionRequest {
+        messages,
+        model: request.model,
+        zyron_tools: request.zyron_tools,
+        stream: request.stream,
+        stream_options: request.stream_options,
+        max_completion_tokens: request.max_completion_tokens,
+        temperature: request.temperature,
+        top_p: request.top_p,
+        frequency_penalty: request.frequency_penalty,
+        presence_penalty: request.presence_penalty,
+        seed: request.seed,
+        stop: request.stop,
+        ..ChatCompletionRequest::default()
+    };
+    Ok((request, desk, finance))
+}
