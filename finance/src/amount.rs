@@ -29,7 +29,7 @@ pub enum Notation {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AmountError {
     /// It has something else than a number in it.
-    #[error("«\u{a0}{0}\u{a0}» n'est pas un montant")]
+    #[error("«\u{a0}{0}\u{a0}» n’est pas un montant")]
     NotANumber(String),
     /// It has 16 digits or more before the point.
     #[error("«\u{a0}{0}\u{a0}» est trop grand")]

@@ -17,6 +17,9 @@ pub struct Template {
     pub input: Input,
     /// The instructions, for the system message.
     pub instructions: &'static str,
+    /// A good answer. Of accounts, those of an invented company; of a text, the text itself comes first, and the answer
+    /// after a line `---`.
+    pub example: &'static str,
 }
 
 /// What a template works on.
@@ -30,14 +33,18 @@ pub enum Input {
     Text,
 }
 
-const FILES: [&str; 6] = [
-    include_str!("../templates/bilan.md"),
-    include_str!("../templates/sig.md"),
-    include_str!("../templates/tresorerie.md"),
-    include_str!("../templates/note_credit.md"),
-    include_str!("../templates/kyc_lcbft.md"),
-    include_str!("../templates/veille.md"),
-];
+macro_rules! file {
+    ($id:literal) => {
+        (
+            include_str!(concat!("../templates/", $id, ".md")),
+            include_str!(concat!("../templates/examples/", $id, ".md")),
+        )
+    };
+}
+
+/// Each with its example.
+const FILES: [(&str, &str); 6] =
+    [file!("bilan"), file!("sig"), file!("tresorerie"), file!("note_credit"), file!("kyc_lcbft"), file!("veille")];
 
 /// All of them.
 pub fn all() -> &'static [Template] {
@@ -50,7 +57,7 @@ pub fn template(id: &str) -> Option<&'static Template> {
     all().iter().find(|template| template.id == id)
 }
 
-fn read(file: &'static str) -> Option<Template> {
+fn read((file, example): (&'static str, &'static str)) -> Option<Template> {
     let (head, instructions) = file.strip_prefix("---\n")?.split_once("---\n")?;
     let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::trim));
     let input = match field("input")? {
@@ -59,7 +66,8 @@ fn read(file: &'static str) -> Option<Template> {
         _ => return None,
     };
     let version = field("version")?.parse().ok()?;
-    Some(Template { id: field("id")?, version, title: field("title")?, input, instructions: instructions.trim() })
+    let (id, title) = (field("id")?, field("title")?);
+    Some(Template { id, version, title, input, instructions: instructions.trim(), example })
 }
 
 #[cfg(test)]

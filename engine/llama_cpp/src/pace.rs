@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// How much more of a step a prompt gets than an answer.
 const WEIGHT: f64 = 4.0;
-/// A step that is short enough: four tokens a second, for as long as many prompts come in.
-const SHORT: Duration = Duration::from_millis(250);
+/// A step that is short enough: two tokens a second, for as long as many prompts come in.
+const SHORT: Duration = Duration::from_millis(500);
 /// What is left of a stretch for what cannot be foreseen.
 const MARGIN: f64 = 0.8;
 /// The least of a prompt that is read in a step: were what it takes misjudged, it would still come to its end.
@@ -35,17 +35,33 @@ pub(crate) struct Pace {
     stretch: f64,
     /// A step that only decodes, by its number of tokens less one.
     decode: Vec<Option<f64>>,
-    /// A token of a prompt that is read alone.
+    /// A pass over the weights, whatever it computes.
+    pass: f64,
+    /// A token of a prompt that is read alone, beside the pass.
     alone: Option<f64>,
-    /// A token of a prompt that is read beside answers: in small pieces it costs more.
+    /// A token of a prompt that is read beside answers, beside the pass where it has one of its own.
     beside: Option<f64>,
+    /// Whether a step computes prompts in a pass of their own.
+    apart: bool,
     /// Passes in a row that computed both.
     mixed: usize,
 }
 
 impl Pace {
-    pub(crate) fn new(most: usize, stretch: f64, sequences: usize) -> Self {
-        Self { most, stretch, decode: vec![None; sequences], alone: None, beside: None, mixed: 0 }
+    pub(crate) fn new(most: usize, stretch: f64, sequences: usize, apart: bool) -> Self {
+        Self { most, stretch, apart, decode: vec![None; sequences], pass: 0.0, alone: None, beside: None, mixed: 0 }
+    }
+
+    /// Notes what passes took over one token and over `tokens`.
+    pub(crate) fn record_first(&mut self, one: Duration, (tokens, took): (usize, Duration)) {
+        let token = took.saturating_sub(one).as_secs_f64() / (tokens.max(2) - 1) as f64;
+        self.pass = (one.as_secs_f64() - token).max(0.0);
+        self.alone = Some((took.as_secs_f64() - self.pass) / tokens as f64);
+    }
+
+    /// Answers that are computed along with others in the time of a pass of their own.
+    pub(crate) fn worth_a_pass(&self) -> usize {
+        self.alone.map_or(0, |token| (self.pass / token) as usize)
     }
 
     /// Tokens of a prompt that are computed in `time`.
@@ -63,12 +79,14 @@ impl Pace {
         let least = answers * (self.stretch - 1.0) * MARGIN;
         let most = (SHORT.as_secs_f64() - answers).max(least);
         let share = (answers * WEIGHT * waiting as f64 / decodes as f64).clamp(least, most);
-        ((share / token) as usize).clamp(LEAST, self.most)
+        let pass = if self.apart { self.pass } else { 0.0 };
+        (((share - pass).max(0.0) / token) as usize).clamp(LEAST, self.most)
     }
 
     /// Notes what a pass took over `prefill` tokens of prompts, in a step that computes answers in a pass of their own.
     pub(crate) fn record_beside(&mut self, prefill: usize, took: Duration) {
-        blend(&mut self.beside, took.as_secs_f64() / prefill as f64);
+        let token = ((took.as_secs_f64() - self.pass) / prefill as f64).max(self.least());
+        blend(&mut self.beside, token);
     }
 
     /// Notes what a pass took that computed a token for each of `decodes` answers and `prefill` tokens of prompts.
@@ -76,7 +94,7 @@ impl Pace {
         let took = took.as_secs_f64();
         self.mixed = if decodes > 0 && prefill > 0 { self.mixed + 1 } else { 0 };
         match (decodes, prefill) {
-            (0, prefill) if prefill >= MANY => blend(&mut self.alone, took / prefill as f64),
+            (0, prefill) if prefill >= MANY => blend(&mut self.alone, (took - self.pass).max(0.0) / prefill as f64),
             (0, _) => {}
             (decodes, 0) => {
                 if let Some(known) = self.decode.get_mut(decodes - 1) {
@@ -84,12 +102,15 @@ impl Pace {
                 }
             }
             (decodes, prefill) => {
-                // No less than half of what it takes alone: the answers' part is an estimate.
-                let least = self.alone.unwrap_or(0.0) / 2.0;
-                let token = (took - self.answers(decodes)) / prefill as f64;
-                blend(&mut self.beside, token.max(least));
+                let token = ((took - self.answers(decodes)) / prefill as f64).max(self.least());
+                blend(&mut self.beside, token);
             }
         }
+    }
+
+    /// What a token of a prompt takes at least, beside answers: half of what it takes alone, as the rest is estimated.
+    fn least(&self) -> f64 {
+        self.alone.unwrap_or(0.0) / 2.0
     }
 
     /// What a step of `decodes` tokens takes, by the nearest that was measured.
@@ -113,7 +134,7 @@ mod tests {
 
     /// Steps with eight answers take 100 ms, a token of a prompt 1 ms.
     fn pace() -> Pace {
-        let mut pace = Pace::new(512, 2.0, 8);
+        let mut pace = Pace::new(512, 2.0, 8, false);
         pace.record(8, 0, 100 * MS);
         pace.record(0, 500, 500 * MS);
         pace
@@ -131,12 +152,12 @@ mod tests {
 
     #[test]
     fn who_waits_gets_more_than_who_is_answered() {
-        let mut pace = Pace::new(512, 2.0, 8);
+        let mut pace = Pace::new(512, 2.0, 8, false);
         pace.record(2, 0, 20 * MS);
         pace.record(0, 500, 500 * MS);
         assert_eq!(pace.chunk(2, 1), 40);
         assert_eq!(pace.chunk(2, 2), 80);
-        assert_eq!(pace.chunk(2, 60), 230, "a step stays short");
+        assert_eq!(pace.chunk(2, 60), 480, "a step stays short");
     }
 
     #[test]
@@ -152,6 +173,20 @@ mod tests {
         }
         pace.record(8, 0, 100 * MS);
         assert_eq!(pace.chunk(8, 1), LEAST, "it comes to its end");
+    }
+
+    #[test]
+    fn small_pieces_do_not_look_dearer_than_they_are_and_become_smaller_for_it() {
+        // A pass takes 10 ms, and 1 ms a token.
+        let mut pace = Pace::new(512, 2.0, 8, true);
+        pace.record_first(11 * MS, (32, 42 * MS));
+        pace.record(8, 0, 100 * MS);
+        for _ in 0..50 {
+            let chunk = pace.chunk(8, 1);
+            assert!((68..=70).contains(&chunk), "{chunk}");
+            pace.record_beside(chunk, MS * (10 + chunk as u32));
+        }
+        assert!((9..=10).contains(&pace.worth_a_pass()));
     }
 
     #[test]
@@ -171,6 +206,6 @@ mod tests {
 
     #[test]
     fn what_is_not_known_yet_is_tried() {
-        assert_eq!(Pace::new(512, 2.0, 8).chunk(3, 1), 512);
+        assert_eq!(Pace::new(512, 2.0, 8, false).chunk(3, 1), 512);
     }
 }

@@ -25,9 +25,6 @@ use crate::pace::Pace;
 
 /// Positions whose logits are taken in one step to score a prompt: a row of the vocabulary each.
 const SCORED: usize = 32;
-/// Streams that do nothing are computed along rather than split a batch, up to so many in a row: less than another
-/// pass over the weights costs.
-const FILLED: usize = 2;
 /// The prompt that is first comes last in one of so many steps. (To divide each step would be fairer, and slower:
 /// llama.cpp takes a pass over the weights for each stream with another number of tokens.)
 const TURNS: usize = 3;
@@ -117,7 +114,7 @@ impl<'model> Scheduler<'model> {
             kv_cache: KvCache::new(layout, slots, has_window),
             layout,
             slots,
-            pace: Pace::new(BATCH, stretch, sequences),
+            pace: Pace::new(BATCH, stretch, sequences, matches!(layout, Layout::Streams { .. })),
             sequences,
             turn: 0,
             waiting: VecDeque::new(),
@@ -130,7 +127,8 @@ impl<'model> Scheduler<'model> {
         // The first time is for what is allocated lazily.
         self.compute(0, WARM_UP)?;
         let took = self.compute(0, WARM_UP)?;
-        self.pace.record(0, WARM_UP, took);
+        let one = self.compute(0, 1)?;
+        self.pace.record_first(one, (WARM_UP, took));
         if let Layout::Streams { .. } = self.layout
             && self.slots > 1
         {
@@ -406,6 +404,8 @@ impl<'model> Scheduler<'model> {
         let mut filled = Vec::new();
         let mut last: Option<usize> = None;
         let are_answers = parts.iter().all(|part| part.is_answer);
+        // Streams that do nothing are computed along rather than split a batch, as long as that takes less than a pass.
+        let worth = self.pace.worth_a_pass();
         // What would be computed along must not make all of them longer.
         let longest = parts.iter().map(|part| part.tokens.start).max().unwrap_or(0);
         self.batch.clear();
@@ -415,7 +415,7 @@ impl<'model> Scheduler<'model> {
             let gap = last.map_or(0..0, |last| last + 1..part.slot);
             if matches!(self.layout, Layout::Streams { .. })
                 && are_answers
-                && gap.len() <= FILLED
+                && gap.len() <= worth
                 && gap.clone().all(|slot| self.kv_cache.len(slot) <= longest)
             {
                 for slot in gap {

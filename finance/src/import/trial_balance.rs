@@ -89,6 +89,7 @@ pub(super) fn read(workbook: &Workbook, options: &Options) -> Result<Statement, 
         let calendar = Calendar::new(&whens, &head, options, &workbook.file, &mut log)?;
         let factor = unit(sheet).unwrap_or(Decimal::ONE);
         step = if factor > Decimal::ONE { step.max(factor) } else { step };
+        tell_repeated(workbook, sheet, &columns, &mut log);
         let mut balance = Balance::new(columns, factor, &mut log);
         balance.read(workbook, sheet);
         balance.check();
@@ -112,6 +113,15 @@ fn tell_unread(workbook: &Workbook, sheet: &Sheet, log: &mut Log) {
     if let (Some(name), Some(row)) = (&sheet.name, sheet.rows.first()) {
         log.at(AnomalyKind::Unknown, "sheet", Some(workbook.place(sheet, row, 0)), || {
             format!("la feuille «\u{a0}{name}\u{a0}» n’est pas une balance\u{a0}: elle n’est pas lue")
+        });
+    }
+}
+
+fn tell_repeated(workbook: &Workbook, sheet: &Sheet, columns: &Columns, log: &mut Log) {
+    let Some(row) = columns.header(sheet) else { return };
+    for column in &columns.repeated {
+        log.at(AnomalyKind::Missing, "repeated", Some(workbook.place(sheet, row, *column)), || {
+            format!("la colonne {} a les en-têtes d’une autre\u{a0}: elle n’est pas lue", column + 1)
         });
     }
 }

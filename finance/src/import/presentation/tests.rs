@@ -216,6 +216,18 @@ fn boxes_are_read_from_a_flat_list() {
 }
 
 #[test]
+fn what_has_a_box_is_no_heading() {
+    // A label like a heading's beside blank amounts, and amounts like years.
+    let rows =
+        "Code\tLibellé\tN\tN-1\nBY\tClients\u{a0}: dépréciations\t\t\nBT\tStock net\t2024\t2023\nBX\tClients\t30\t20\n";
+    let statement = import_text(&format!("Exercice clos le 31/12/2024\n{rows}"));
+    assert_eq!(found(&statement), []);
+    let values = |id: &str| statement.years.iter().map(|year| year.lines[id].value).collect::<Vec<_>>();
+    assert_eq!(values("marchandises_brut"), [2023.into(), 2024.into()]);
+    assert_eq!(values("clients_brut"), [20.into(), 30.into()]);
+}
+
+#[test]
 fn boxes_are_read_from_the_forms_on_sheets() {
     let forms = forms();
     let sheets: Vec<made::Sheet<'_>> = forms.iter().map(|(name, rows)| (*name, rows.as_str())).collect();

@@ -15,6 +15,8 @@ pub(super) struct Columns {
     pub(super) number: usize,
     pub(super) label: Option<usize>,
     pub(super) amounts: Vec<Amount>,
+    /// The columns that say what one before them says, which are not read.
+    pub(super) repeated: Vec<usize>,
     /// The place among the sheet's rows of the heading with the number, and of the first row below all headings.
     header: usize,
     pub(super) first_row: usize,
@@ -112,8 +114,14 @@ impl Columns {
         let label = texts().find(|(column, words)| *column != number && is_label(words)).map(|(column, _)| column);
         let first = label.unwrap_or(number).max(number) + 1;
         let rows = heading_rows(sheet, header, number);
-        let mut columns =
-            Self { number, label, amounts: Vec::new(), header, first_row: rows.last().map_or(header, |last| last + 1) };
+        let mut columns = Self {
+            number,
+            label,
+            amounts: Vec::new(),
+            repeated: Vec::new(),
+            header,
+            first_row: rows.last().map_or(header, |last| last + 1),
+        };
         let width =
             rows.iter().filter_map(|row| sheet.rows[*row].cells().next_back()).map(|(column, _)| column).max()?;
         let (mut letter, mut unnamed) = (None, Vec::new());
@@ -196,6 +204,22 @@ impl Columns {
             });
             signed.for_each(|amount| amount.stage = Stage::Ignored);
         }
+        self.leave_repeated_out();
+    }
+
+    /// Of columns with the same headings, as where one of them has lost its own, the first counts: a sum of them would
+    /// count the year twice.
+    fn leave_repeated_out(&mut self) {
+        let mut seen = Vec::new();
+        for amount in self.amounts.iter_mut().filter(|amount| amount.stage != Stage::Ignored) {
+            let what = (amount.when, amount.stage, amount.side);
+            if seen.contains(&what) {
+                amount.stage = Stage::Ignored;
+                self.repeated.push(amount.column);
+            } else {
+                seen.push(what);
+            }
+        }
     }
 
     /// The fiscal years that have columns.
@@ -257,9 +281,14 @@ impl Columns {
         closing.peek().is_some() && closing.all(|amount| amount.side == Side::Signed)
     }
 
+    /// The row of the heading of accounts' numbers.
+    pub(super) fn header<'a>(&self, sheet: &'a Sheet) -> Option<&'a Row> {
+        sheet.rows.get(self.header)
+    }
+
     /// The words of the heading of accounts' numbers.
     pub(super) fn header_words(&self, sheet: &Sheet) -> Vec<String> {
-        sheet.rows.get(self.header).map(|row| words::of(&row.get(self.number).text())).unwrap_or_default()
+        self.header(sheet).map(|row| words::of(&row.get(self.number).text())).unwrap_or_default()
     }
 }
 
