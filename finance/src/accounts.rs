@@ -7,6 +7,8 @@ use rust_decimal::Decimal;
 use crate::items::{self, Item};
 use crate::statement::{Account, Anomaly, AnomalyKind, Figure};
 
+/// Unknown accounts that are named; the others are counted.
+const UNKNOWN: usize = 20;
 /// Places that a sum lists.
 const PLACES: usize = 4;
 
@@ -17,11 +19,14 @@ pub fn lines(accounts: &[Account]) -> (BTreeMap<String, Figure>, Vec<Anomaly>) {
     let is_read = |item: &&Item| item.formula.is_none() && !item.accounts.is_empty();
     let zero = |item: &Item| (item.id.to_owned(), Figure::of(Decimal::ZERO));
     let mut lines: BTreeMap<String, Figure> = items::all().filter(is_read).map(zero).collect();
-    let mut anomalies = Vec::new();
+    let mut anomalies: Vec<Anomaly> = Vec::new();
     for account in accounts {
         let Some(item) = items::of_account(&account.number, account.balance.is_sign_positive()) else {
             if !account.number.starts_with('8') && !account.balance.is_zero() {
-                anomalies.push(unknown(account));
+                match anomalies.get_mut(UNKNOWN - 1) {
+                    Some(last) => last.more += 1,
+                    None => anomalies.push(unknown(account)),
+                }
             }
             continue;
         };

@@ -93,6 +93,9 @@ pub struct Change {
     pub percent: Option<Decimal>,
 }
 
+/// 10^20: more than any sum of amounts.
+const LARGEST: Decimal = Decimal::from_parts(1_661_992_960, 1_808_227_885, 5, false, 0);
+
 /// Computes everything.
 pub fn analyse(statement: &Statement) -> Analysis {
     let mut computer = Computer::new(statement);
@@ -216,6 +219,8 @@ impl<'a> Computer<'a> {
             Err(Undefined::Missing { .. }) if is_zero => Ok(Decimal::ZERO),
             // Not −0.
             Ok(value) if value.is_zero() => Ok(Decimal::ZERO),
+            // What follows from it must have room.
+            Ok(value) if value.abs() > LARGEST => Err(Undefined::TooLarge),
             other => other,
         };
         self.known.insert((year, id), value.clone());
@@ -365,6 +370,7 @@ impl Total<'_> {
 fn change(value: Decimal, before: Decimal, unit: Unit) -> Option<Change> {
     let difference = value.checked_sub(before)?;
     let is_share = unit == Unit::Percent || !before.is_sign_positive() || before.is_zero();
-    let percent = if is_share { None } else { (difference * Decimal::ONE_HUNDRED).checked_div(before) };
+    let hundredfold = difference.checked_mul(Decimal::ONE_HUNDRED);
+    let percent = if is_share { None } else { hundredfold.and_then(|it| it.checked_div(before)) };
     Some(Change { difference, percent })
 }

@@ -76,49 +76,78 @@ pub enum Verdict {
 
 /// The numbers of `answer`, in their order. A number of the `question` is no invention.
 pub fn check(answer: &str, facts: &[Fact], question: &str) -> Vec<Checked> {
-    let chars: Vec<char> = answer.chars().collect();
-    let given: Vec<Number> = numbers::numbers(question).into_iter().chain(periods(facts)).collect();
-    let checker = Checker { facts, labels: facts.iter().map(Label::of).collect(), given };
-    let numbers = units::said_elsewhere(&chars, numbers::numbers(answer));
-    let mut sentences: Vec<Sentence> = Vec::new();
-    // The sentence of each number, and the fact that it quotes.
-    let mut read: Vec<(usize, Option<usize>)> = Vec::new();
-    for number in &numbers {
-        let span = number.span();
-        if sentences.last().is_none_or(|last| span.start >= last.span.end) {
-            sentences.push(Sentence::of(&chars, &span, &checker.labels));
-        }
-        let sentence = sentences.len() - 1;
-        let source = checker.source(number, &sentences[sentence]);
-        // What a sentence quotes it speaks of.
-        source.iter().for_each(|fact| sentences[sentence].quotes(*fact));
-        read.push((sentence, source));
+    Checker::new(facts.to_vec(), question).check(answer)
+}
+
+impl Checker {
+    /// What judges answers to `question` by these facts.
+    pub fn new(facts: Vec<Fact>, question: &str) -> Self {
+        let question_words = words::of(question);
+        let mut checker = Self {
+            facts: Vec::new(),
+            labels: Vec::new(),
+            asked: Vec::new(),
+            given: numbers::numbers(question),
+            question_words,
+        };
+        checker.add(facts);
+        checker
     }
-    let question = words::of(question);
-    let asked: Vec<f64> = checker.labels.iter().map(|label| label.said_in(&question)).collect();
-    let derived: Vec<Vec<Derived>> = (0..sentences.len())
-        .map(|at| {
-            let before = at.checked_sub(1).map(|before| &sentences[before]);
-            let before = before.filter(|before| before.span.end + 1 == sentences[at].span.start);
-            checker.derived(&spoken_of(&sentences[at], before, &asked))
-        })
-        .collect();
-    let verdict = |(number, (sentence, source)): (&Number, (usize, Option<usize>))| {
-        let Range { start, end } = number.span();
-        Checked { start, end, verdict: checker.verdict(number, source, &derived[sentence]) }
-    };
-    numbers.iter().zip(read).map(verdict).collect()
+
+    /// Adds facts.
+    pub fn add(&mut self, facts: Vec<Fact>) {
+        for fact in facts {
+            let label = Label::of(&fact);
+            self.asked.push(label.said_in(&self.question_words));
+            self.labels.push(label);
+            // Its year, and the number of an account.
+            for number in numbers::numbers(&fact.period).into_iter().chain(numbers::numbers(&fact.label)) {
+                let is_known = |known: &Number| known.is_year() == number.is_year() && known.size() == number.size();
+                if !self.given.iter().any(is_known) {
+                    self.given.push(number);
+                }
+            }
+            self.facts.push(fact);
+        }
+    }
+
+    /// The numbers of `answer`, in their order.
+    pub fn check(&self, answer: &str) -> Vec<Checked> {
+        let chars: Vec<char> = answer.chars().collect();
+        let numbers = units::said_elsewhere(&chars, numbers::numbers(answer));
+        let mut sentences: Vec<Sentence> = Vec::new();
+        // The sentence of each number, and the fact that it quotes.
+        let mut read: Vec<(usize, Option<usize>)> = Vec::new();
+        for number in &numbers {
+            let span = number.span();
+            if sentences.last().is_none_or(|last| span.start >= last.span.end) {
+                sentences.push(Sentence::of(&chars, &span, &self.labels));
+            }
+            let sentence = sentences.len() - 1;
+            let source = self.source(number, &sentences[sentence]);
+            // What a sentence quotes it speaks of.
+            source.iter().for_each(|fact| sentences[sentence].quotes(*fact));
+            read.push((sentence, source));
+        }
+        let derived: Vec<Vec<Derived>> = (0..sentences.len())
+            .map(|at| {
+                let before = at.checked_sub(1).map(|before| &sentences[before]);
+                let before = before.filter(|before| before.span.end + 1 == sentences[at].span.start);
+                self.derived(&spoken_of(&sentences[at], before, &self.asked))
+            })
+            .collect();
+        let verdict = |(number, (sentence, source)): (&Number, (usize, Option<usize>))| {
+            let Range { start, end } = number.span();
+            Checked { start, end, verdict: self.verdict(number, source, &derived[sentence]) }
+        };
+        numbers.iter().zip(read).map(verdict).collect()
+    }
 }
 
 /// How much a sentence speaks of each fact: by itself, or because the one before or the question does.
 fn spoken_of(sentence: &Sentence, before: Option<&Sentence>, asked: &[f64]) -> Vec<f64> {
     let context = |fact: usize| before.map_or(0.0, |before| before.said[fact]).max(asked[fact]);
     sentence.said.iter().enumerate().map(|(fact, said)| said.max(CONTEXT * context(fact))).collect()
-}
-
-/// The years of the facts.
-fn periods(facts: &[Fact]) -> impl Iterator<Item = Number> {
-    facts.iter().flat_map(|fact| numbers::numbers(&fact.period))
 }
 
 /// What is said around a number.
@@ -152,6 +181,7 @@ impl Sentence {
 }
 
 /// How a sentence may speak of a fact.
+#[derive(Clone, Debug)]
 struct Label {
     words: Vec<String>,
     aliases: Vec<Vec<String>>,
@@ -189,13 +219,19 @@ struct Candidate<T> {
     fit: f64,
 }
 
-struct Checker<'a> {
-    facts: &'a [Fact],
+/// What judges the numbers of answers to one question.
+#[derive(Clone, Debug)]
+pub struct Checker {
+    facts: Vec<Fact>,
     labels: Vec<Label>,
+    /// How much the question speaks of each fact.
+    asked: Vec<f64>,
+    /// What is no invention.
     given: Vec<Number>,
+    question_words: Vec<String>,
 }
 
-impl Checker<'_> {
+impl Checker {
     /// The fact that a number quotes.
     fn source(&self, number: &Number, sentence: &Sentence) -> Option<usize> {
         let facts = self.facts.iter().zip(&sentence.said).enumerate();

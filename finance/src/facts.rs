@@ -89,7 +89,7 @@ const ALIASES: &[(&str, &[&str])] = &[
 pub struct SheetFact {
     /// Its identifier in the prompt and in verdicts: `F12`.
     pub id: String,
-    /// The item's identifier in the analysis.
+    /// The item's identifier in the analysis, or `compte:` and the number of an account.
     pub item: String,
     /// The item's name in French.
     pub label: String,
@@ -131,12 +131,20 @@ pub fn fact_sheet(statement: &Statement, analysis: &Analysis) -> FactSheet {
 }
 
 fn header(statement: &Statement) -> String {
-    let name = statement.company.name.as_deref().unwrap_or("non indiquée");
+    let name = one_line(statement.company.name.as_deref().unwrap_or("non indiquée"));
     let mut text = format!("Société\u{a0}: {name}\n");
     if let Some(siren) = statement.company.siren {
         let _ = writeln!(text, "SIREN\u{a0}: {siren}");
     }
     text
+}
+
+/// A text of a file as a part of a line, so that it cannot look like lines of the sheet.
+pub(crate) fn one_line(text: &str) -> String {
+    const MOST: usize = 120;
+    let words: Vec<&str> = text.split(|char: char| char.is_whitespace() || char.is_control()).collect();
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().take(MOST).collect()
 }
 
 /// The year alone, where no other fiscal year ends in it.
@@ -173,6 +181,32 @@ impl FactSheet {
         };
         self.facts.push(fact.clone());
         Some(fact)
+    }
+
+    /// The balance of an account, which from now on is one of the facts, if it was not.
+    pub(crate) fn add_account(
+        &mut self,
+        statement: &Statement,
+        analysis: &Analysis,
+        year: NaiveDate,
+        number: &str,
+        value: Decimal,
+    ) {
+        let item = format!("compte:{number}");
+        if self.facts.iter().any(|fact| fact.item == item && fact.year == year) {
+            return;
+        }
+        let unit = items::Unit::Currency;
+        self.facts.push(SheetFact {
+            id: format!("F{}", self.facts.len() + 1),
+            item,
+            label: format!("Compte {number}"),
+            period: period(analysis, year),
+            year,
+            value,
+            unit,
+            written: unit.written(value, &statement.currency),
+        });
     }
 
     /// The facts as what an answer is checked against.

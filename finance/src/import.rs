@@ -15,7 +15,8 @@ mod trial_balance;
 use chrono::NaiveDate;
 use thiserror::Error;
 
-use crate::Statement;
+use crate::statement::InvalidStatement;
+use crate::{Statement, merge};
 
 /// What the caller knows of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,13 +41,46 @@ pub fn read(bytes: &[u8], name: &str, options: &Options) -> Result<Statement, Im
         return esef::read(bytes, name);
     }
     if is_fec(bytes) {
-        return fec::read(bytes, name);
+        return fec::read_until(bytes, name, options.end);
     }
     let workbook = table::read(bytes, name)?;
     if trial_balance::is_in(&workbook) {
         return trial_balance::read(&workbook, options);
     }
     presentation::read(&workbook, options)
+}
+
+/// Reads a company's files together: a fiscal year each, or the parts of one. Of several files, `options.end` is that of
+/// those that do not say theirs.
+///
+/// # Errors
+/// The place of the file that cannot be read, with the reason; without a place, why all of them together cannot be
+/// analysed.
+pub fn read_all<B: AsRef<[u8]>>(
+    files: &[(String, B)],
+    options: &Options,
+) -> Result<Statement, (Option<usize>, ImportError)> {
+    let mut statements = Vec::new();
+    for (at, (name, bytes)) in files.iter().enumerate() {
+        let read_with = |options: &Options| read(bytes.as_ref(), name, options);
+        let statement = match files {
+            [_] => read_with(options),
+            _ => match read_with(&Options::default()) {
+                Err(ImportError::NoYear(_)) => read_with(options),
+                read => read,
+            },
+        };
+        let statement = statement.map_err(|error| (Some(at), error))?;
+        if statement.years.is_empty() {
+            return Err((Some(at), ImportError::NoYear(name.clone())));
+        }
+        statements.push(statement);
+    }
+    let mut statements = statements.into_iter();
+    let first = statements.next().ok_or_else(|| (None, ImportError::Empty(String::new())))?;
+    let statement = merge(first, statements);
+    statement.check().map_err(|error| (None, ImportError::Invalid(error)))?;
+    Ok(statement)
 }
 
 /// Whether a file begins with the names of a FEC's columns.
@@ -106,6 +140,9 @@ pub enum ImportError {
         /// What it is, and what to do.
         what: String,
     },
+    /// The files cannot be analysed together.
+    #[error("les fichiers ne s’analysent pas ensemble ({0})")]
+    Invalid(InvalidStatement),
     /// No accounts of any kind were found in it.
     #[error("{0}\u{a0}: ni FEC, ni balance, ni bilan, ni compte de résultat n’y ont été trouvés")]
     Unknown(String),

@@ -27,10 +27,14 @@ pub struct Month {
     pub results: BTreeMap<String, Decimal>,
 }
 
-/// The months in which something happened, in their order.
+/// The months of a year in which something happened, in their order.
 pub fn months(year: &Year) -> Vec<Month> {
     let mut by_month: BTreeMap<&str, Vec<&Movement>> = BTreeMap::new();
-    for movement in &year.movements {
+    let month_of = |day: NaiveDate| day.format("%Y-%m").to_string();
+    // Entries with a mistaken date are in no month of the year.
+    let (first, last) = (month_of(year.start.unwrap_or(year.end)), month_of(year.end));
+    let is_within = |movement: &&Movement| (first.as_str()..=last.as_str()).contains(&movement.month.as_str());
+    for movement in year.movements.iter().filter(is_within) {
         by_month.entry(&movement.month).or_default().push(movement);
     }
     by_month.into_iter().filter_map(|(month, movements)| of(month, &movements)).collect()

@@ -356,6 +356,7 @@ fn quoted(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::NaiveDate;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::statement::{Figure, Place, Year};
@@ -426,5 +427,36 @@ mod tests {
         assert_eq!(quoted("-12,5"), "-12,5");
         assert_eq!(quoted("-A1"), "'-A1");
         assert_eq!(quoted("a;\"b\""), "\"a;\"\"b\"\"\"");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_statement_makes_it_panic(
+            lines in prop::collection::vec(prop::collection::vec((any::<prop::sample::Index>(), 0_usize..8), 0..60), 1..4),
+            starts in prop::collection::vec(0_i64..1000, 3),
+        ) {
+            let extremes = [
+                "999999999999999.99999999", "-999999999999999.99999999", "0.00000001", "-0.00000001", "0", "1", "-365", "365",
+            ];
+            let ids: Vec<&str> = crate::items::all().map(|item| item.id).collect();
+            let of_year = |(at, lines): (usize, &Vec<(prop::sample::Index, usize)>)| {
+                let figure = |(id, value): &(prop::sample::Index, usize)| {
+                    ((*id.get(&ids)).to_owned(), Figure::of(extremes[*value].parse::<Decimal>().unwrap()))
+                };
+                let end = NaiveDate::from_ymd_opt(2020 + at as i32, 12, 31).unwrap();
+                let start = Some(end - chrono::Days::new(starts[at] as u64));
+                Year { start, lines: lines.iter().map(figure).collect(), ..Year::ending(end) }
+            };
+            let years = lines.iter().enumerate().map(of_year).collect();
+            let statement = Statement { years, ..Statement::default() };
+            prop_assert_eq!(statement.check(), Ok(()));
+            let report = Report::of(statement.clone());
+            let sheet = crate::check::check(&report.fact_sheet.text, &report.fact_sheet.checkable(), "");
+            prop_assert!(sheet.len() >= report.fact_sheet.facts.len());
+            let _ = (text(&report), markdown(&report), csv(&report.analysis));
+            let json = serde_json::to_string(&report).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        }
     }
 }

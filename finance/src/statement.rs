@@ -42,6 +42,11 @@ pub struct Statement {
 /// Fiscal years that a statement has at most.
 const MOST_YEARS: usize = 20;
 
+/// Characters of a company's name, at most.
+const MOST_NAME: usize = 300;
+/// Months of a fiscal year, at most: the law allows for 24, and a company's first one may be an odd one.
+const MOST_MONTHS: u32 = 36;
+
 /// What is wrong in a statement that was not made by an import.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{field}`: {message}")]
@@ -53,18 +58,30 @@ pub struct InvalidStatement {
 }
 
 impl Statement {
-    /// Whether it can be analysed: no import makes one that cannot.
+    /// Whether it can be analysed.
     ///
     /// # Errors
-    /// Where there is no year or too many, two end on the same day or are out of order, or a line is unknown.
+    /// Where there is no year or too many, one is too long, two end on the same day or are out of order, a line is unknown,
+    /// or the currency is no code.
     pub fn check(&self) -> Result<(), InvalidStatement> {
         let invalid = |field: String, message: String| Err(InvalidStatement { field, message });
+        if self.currency.len() != 3 || !self.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return invalid("currency".to_owned(), "A currency is a code of three letters, such as `EUR`".to_owned());
+        }
+        if self.company.name.as_ref().is_some_and(|name| name.chars().count() > MOST_NAME) {
+            return invalid("company.name".to_owned(), format!("A name has {MOST_NAME} characters at most"));
+        }
         if !(1..=MOST_YEARS).contains(&self.years.len()) {
             return invalid("years".to_owned(), format!("A statement has 1 to {MOST_YEARS} fiscal years"));
         }
         for (at, year) in self.years.iter().enumerate() {
             if at > 0 && self.years[at - 1].end >= year.end {
                 return invalid(format!("years[{at}].end"), "Fiscal years come in order, the oldest first".to_owned());
+            }
+            let earliest = year.end.checked_sub_months(chrono::Months::new(MOST_MONTHS));
+            if year.start.is_some_and(|start| start > year.end || earliest.is_none_or(|earliest| start < earliest)) {
+                let message = format!("A fiscal year begins up to {MOST_MONTHS} months before it ends");
+                return invalid(format!("years[{at}].start"), message);
             }
             if let Some(id) = year.lines.keys().find(|id| crate::items::item(id).is_none()) {
                 let id: String = id.chars().take(64).collect();

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::analysis::{Analysis, Computed, YearAnalysis};
-use crate::facts::{FactSheet, aliases};
+use crate::facts::{FactSheet, aliases, one_line};
 use crate::items::{self, Group, Unit};
 use crate::numbers;
 use crate::statement::day;
@@ -163,18 +163,23 @@ impl Desk {
     }
 
     /// The accounts whose numbers begin so, where `wanted` is a number.
-    fn account(&self, wanted: &str, year: NaiveDate) -> Option<Value> {
-        let is_number = wanted.len() >= 2 && wanted.bytes().all(|byte| byte.is_ascii_digit());
-        let year = self.statement.years.iter().find(|it| it.end == year).filter(|_| is_number)?;
-        let accounts: Vec<_> = year.accounts.iter().filter(|account| account.number.starts_with(wanted)).collect();
-        let first = accounts.first()?;
-        let balance: Decimal = accounts.iter().map(|account| account.balance).sum();
+    fn account(&mut self, wanted: &str, year: NaiveDate) -> Option<Value> {
+        let is_number = (2..=12).contains(&wanted.len()) && wanted.bytes().all(|byte| byte.is_ascii_digit());
+        let accounts = &self.statement.years.iter().find(|it| it.end == year).filter(|_| is_number)?.accounts;
+        let mut of_it = accounts.iter().filter(|account| account.number.starts_with(wanted));
+        let first = of_it.next()?;
+        let (mut balance, mut label) = (first.balance, one_line(&first.label));
+        for other in of_it {
+            balance = balance.checked_add(other.balance)?;
+            label.clear();
+        }
+        self.sheet.add_account(&self.statement, &self.analysis, year, wanted, balance.abs());
         let side = if balance.is_sign_negative() { "créditeur" } else { "débiteur" };
         Some(json!({
             "compte": wanted,
-            "libelle": if accounts.len() == 1 { first.label.as_str() } else { "" },
-            "exercice": day(year.end),
-            "solde": self.written(balance.abs(), Unit::Currency),
+            "libelle": label,
+            "exercice": day(year),
+            "solde": Unit::Currency.written(balance.abs(), &self.statement.currency),
             "sens": side,
         }))
     }
@@ -209,16 +214,15 @@ impl Desk {
 
     fn year(&self, arguments: &Value) -> Result<&YearAnalysis, Refusal> {
         let last = self.analysis.years.last().ok_or("Aucun compte n’est joint à la demande.")?;
-        let Some(wanted) = arguments["exercice"].as_i64() else { return Ok(last) };
+        let wanted = match &arguments["exercice"] {
+            Value::Null => return Ok(last),
+            wanted => wanted.as_i64().ok_or("L’argument « exercice » est une année.")?,
+        };
         let mut years = self.analysis.years.iter().rev();
         years.find(|year| i64::from(year.end.year()) == wanted).ok_or_else(|| Refusal {
             message: format!("Aucun exercice ne finit en {wanted}.").into(),
             known: self.analysis.years.iter().map(|year| day(year.end)).collect(),
         })
-    }
-
-    fn written(&self, value: Decimal, unit: Unit) -> String {
-        unit.written(value, &self.statement.currency)
     }
 }
 
@@ -344,6 +348,10 @@ mod tests {
         }
         let purchases = desk.call(READ, r#"{"poste": "607"}"#);
         assert_eq!(purchases["sens"], "débiteur", "{purchases}");
+        let answer = format!("Le compte 607 est de {}.", purchases["solde"].as_str().unwrap());
+        let verdicts = check(&answer, &desk.sheet().checkable(), "").into_iter().map(|checked| checked.verdict);
+        let last = desk.sheet().facts.last().unwrap().id.clone();
+        assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Given, Verdict::Source { fact: last }]);
     }
 
     #[test]

@@ -323,7 +323,7 @@ fn a_damaged_fec_says_where() {
     assert_said(FEC, &text, Unbalanced, &first.to_string(), &unbalanced("−10,00"));
     // A word for an amount: the line does not count, so that its entry is open, too.
     let text = with(FEC, "\t60349,60\t", "\tdouze\t");
-    assert_said(FEC, &text, Unreadable, &sale.to_string(), "« douze » n'est pas un montant");
+    assert_said(FEC, &text, Unreadable, &sale.to_string(), "« douze » n’est pas un montant");
     assert_said(FEC, &text, Unbalanced, &first.to_string(), &unbalanced("60 349,60"));
     assert_said(FEC, &twice(FEC.1, sale), Unbalanced, &first.to_string(), &unbalanced("−60 349,60"));
     // Cut in the middle of a line; between two entries nothing would show it.
@@ -349,7 +349,7 @@ fn a_damaged_balance_says_where() {
     let message = "le compte 601000 finit à 81 010,00, mais son solde d’ouverture et ses mouvements font 81 000,00";
     assert_said(BALANCE_2024, &text, Total, &at("601000"), message);
     let text = with(BALANCE_2024, "81000,00;;81000,00", "81000,00;;bois");
-    assert_said(BALANCE_2024, &text, Unreadable, &at("601000"), "« bois » n'est pas un montant");
+    assert_said(BALANCE_2024, &text, Unreadable, &at("601000"), "« bois » n’est pas un montant");
     let text = twice(BALANCE_2024.1, line_of(BALANCE_2024, "601000"));
     let line = (line_of(BALANCE_2024, "601000") + 1).to_string();
     assert_said(BALANCE_2024, &text, Duplicate, &line, "le compte 601000 est donné deux fois");
@@ -393,7 +393,7 @@ fn damaged_labels_say_where() {
             "Salaires et traitements;mensuels",
             Unreadable,
             "Salaires",
-            "« mensuels » n'est pas un montant",
+            "« mensuels » n’est pas un montant",
         ),
         (
             "Salaires et traitements",
@@ -444,7 +444,7 @@ fn damaged_forms_say_where() {
             "FY;Salaires et traitements;mensuels",
             Unreadable,
             "FY;",
-            "« mensuels » n'est pas un montant",
+            "« mensuels » n’est pas un montant",
         ),
         ("FY;Salaires", "ZZ;Primes", Unknown, "FY;", "le libellé « ZZ Primes et traitements »"),
     ] {

@@ -216,6 +216,12 @@ pub struct ChatCompletionMessageParam {
     /// Part of the answers this server gives, so accepted when they are sent back. Ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Value>,
+    /// Part of the answers this server gives, so accepted when they are sent back. Ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_tool_calls: Option<Value>,
+    /// Part of the answers this server gives, so accepted when they are sent back. Ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_numbers: Option<Value>,
     /// Refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<Value>,
@@ -240,6 +246,8 @@ impl ChatCompletionMessageParam {
             name: None,
             refusal: None,
             annotations: None,
+            zyron_tool_calls: None,
+            zyron_numbers: None,
             audio: None,
             function_call: None,
             tool_calls: None,

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use zyron_finance::import::{self, Options};
-use zyron_finance::{Report, Statement, merge, report};
+use zyron_finance::{Report, report};
 
 use crate::cli::{AnalyseArgs, Format};
 
 pub(crate) fn run(args: &AnalyseArgs) -> anyhow::Result<()> {
-    let options = Options { end: args.end };
-    let mut statements = args.files.iter().map(|path| read(path, &options)).collect::<anyhow::Result<Vec<_>>>()?;
-    let report = Report::of(merge(statements.remove(0), statements));
+    let files = args.files.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let statement = import::read_all(&files, &Options { end: args.end }).map_err(|(_, error)| error)?;
+    let report = Report::of(statement);
     let bytes = match args.format {
         Format::Table => report::text(&report).into_bytes(),
         Format::Markdown => report::markdown(&report).into_bytes(),
@@ -33,8 +33,8 @@ pub(crate) fn run(args: &AnalyseArgs) -> anyhow::Result<()> {
     }
 }
 
-fn read(path: &Path, options: &Options) -> anyhow::Result<Statement> {
+fn read(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(import::read(&bytes, &name, options)?)
+    Ok((name.into_owned(), bytes))
 }

@@ -20,16 +20,17 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
-        parse(&json_bytes(request, app, app.config().limits.max_body_bytes).await?).map(Self)
+        let config = app.config();
+        let timeout = Duration::from_millis(config.server.body_timeout_ms);
+        parse(&json_bytes(request, config.limits.max_body_bytes, timeout).await?).map(Self)
     }
 }
 
 /// The bytes of a body that says it is JSON, `limit` at most.
-pub(crate) async fn json_bytes(request: Request, app: &AppState, limit: usize) -> Result<Vec<u8>, ApiError> {
+pub(crate) async fn json_bytes(request: Request, limit: usize, timeout: Duration) -> Result<Vec<u8>, ApiError> {
     if essence(&request).as_deref() != Some("application/json") {
         return Err(ApiError::UnsupportedMediaType("application/json"));
     }
-    let timeout = Duration::from_millis(app.config().server.body_timeout_ms);
     let body = read(request.into_body(), limit);
     tokio::time::timeout(timeout, body).await.map_err(|_| ApiError::BodyTimeout)?
 }

@@ -66,7 +66,8 @@ pub(crate) async fn pass_on(State(app): State<AppState>, request: Request, next:
         Passed::Question | Passed::Own => forward(&app, servers, call, None).await,
         Passed::Work => {
             let limits = &app.config().limits;
-            let body = extract::json_bytes(request, &app, limits.max_body_bytes).await?;
+            let timeout = Duration::from_millis(app.config().server.body_timeout_ms);
+            let body = extract::json_bytes(request, limits.max_body_bytes, timeout).await?;
             let asked = Asked::read(&body)?;
             asked.check(limits)?;
             call.is_whole = !asked.is_streamed();

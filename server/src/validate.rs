@@ -85,14 +85,14 @@ pub(crate) async fn chat(
     limits: &LimitsConfig,
     mut request: ChatCompletionRequest,
 ) -> Result<ChatJob, ApiError> {
-    let (desk, has_tools) = finance::take(&mut request)?.unzip();
-    let finance = desk.as_ref().map(|desk: &Desk| Finance {
-        facts: desk.sheet().facts.clone(),
-        question: finance::question(&request.messages),
-        template: None,
-    });
-    let desk = desk.filter(|_| has_tools == Some(true));
-    converse(serving, limits, request, desk, finance).await
+    serving.check_name(&request.model)?;
+    let Some(finance::Asked { statement, has_tools }) = finance::take(&mut request)? else {
+        return converse(serving, limits, request, None, None).await;
+    };
+    let desk = finance::desk(statement).await?;
+    let (facts, question) = (desk.sheet().facts.clone(), finance::question(&request.messages));
+    let finance = Finance { facts, question, template: None };
+    converse(serving, limits, request, has_tools.then_some(desk), Some(finance)).await
 }
 
 /// Checks a request for a commentary, which is a chat completion about figures.
@@ -101,10 +101,11 @@ pub(crate) async fn analysis(
     limits: &LimitsConfig,
     request: FinanceAnalysisRequest,
 ) -> Result<ChatJob, ApiError> {
-    let (mut request, desk, finance) = finance::commentary(request)?;
+    serving.check_name(&request.model)?;
+    let (mut request, desk, finance) = finance::commentary(request).await?;
     let has_tools = finance::take(&mut request)?.is_some();
     let desk = has_tools.then(|| desk.unwrap_or_default());
-    converse(serving, limits, request, desk, Some(finance)).await
+    converse(serving, limits, request, desk, Some(finance)).await.map_err(finance::as_of_commentary)
 }
 
 /// A conversation whose tools, where there is a `desk`, the server runs.
@@ -115,7 +116,6 @@ async fn converse(
     desk: Option<Desk>,
     finance: Option<Finance>,
 ) -> Result<ChatJob, ApiError> {
-    serving.check_name(&request.model)?;
     refuse::chat(&request)?;
     let streaming = streaming(request.stream, request.stream_options.as_ref())?;
     let tokenizer = &serving.model.tokenizer;
@@ -155,8 +155,13 @@ async fn converse(
         choices: choices("n", request.n, limits)?,
         logprobs,
     };
-    let rounds = desk.map(|desk| Plan { desk, ask: ask.clone(), tools: format });
+    let mut rounds = desk.map(|desk| Plan { desk, ask: ask.clone(), tools: format });
     let job = ask.prepare(serving, limits).await?;
+    if let Some(Plan { ask, .. }) = &mut rounds {
+        // What one request may generate is for all rounds.
+        let limit = if limits.max_tokens == 0 { u64::MAX } else { limits.max_tokens as u64 };
+        ask.max_tokens.get_or_insert(("max_completion_tokens", limit));
+    }
     // Where the server runs the tools, calls are read by it, and what is left is text.
     let tools = format.filter(|_| rounds.is_none());
     Ok(ChatJob { job, streaming, tools, logprobs: logprobs.is_some(), finance, rounds })
@@ -182,6 +187,18 @@ pub(crate) struct Ask {
 impl Ask {
     /// Renders it, tokenizes it, compiles what the answer must look like.
     pub(crate) async fn prepare(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
+        self.prepare_as(serving, limits, false).await
+    }
+
+    /// The same for a later round of an answer, which ends where the context does.
+    ///
+    /// # Errors
+    /// [`ApiError::ContextLengthExceeded`] where nothing is left of the context.
+    pub(crate) async fn prepare_next(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
+        self.prepare_as(serving, limits, true).await
+    }
+
+    async fn prepare_as(self, serving: &Arc<Serving>, limits: &LimitsConfig, is_next: bool) -> Result<Job, ApiError> {
         let Self { param, conversation, continue_final, tools, form, sampling, mut stop, logprobs, .. } = self;
         let format = serving.tool_format;
         let mut shown_control = Vec::new();
@@ -200,7 +217,9 @@ impl Ask {
             Ok((prompt(conversation, continue_final, serving, param)?, goal.compile(serving)?))
         };
         let (prompt, constraint) = off_thread(serving, limits, turns, work).await?;
-        let max_tokens = max_tokens(serving, limits, prompt.len(), self.max_tokens, param)?;
+        let left = serving.engine.context_length().saturating_sub(prompt.len()).max(1) as u64;
+        let asked = self.max_tokens.map(|(param, tokens)| (param, if is_next { tokens.min(left) } else { tokens }));
+        let max_tokens = max_tokens(serving, limits, prompt.len(), asked, param)?;
         let prompt_tokens = prompt.len() as u64;
         let request = move |choice| GenerateRequest {
             sampling: for_choice(&sampling, choice),

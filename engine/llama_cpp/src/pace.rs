@@ -54,9 +54,11 @@ impl Pace {
 
     /// Notes what passes took over one token and over `tokens`.
     pub(crate) fn record_first(&mut self, one: Duration, (tokens, took): (usize, Duration)) {
-        let token = took.saturating_sub(one).as_secs_f64() / (tokens.max(2) - 1) as f64;
-        self.pass = (one.as_secs_f64() - token).max(0.0);
-        self.alone = Some((took.as_secs_f64() - self.pass) / tokens as f64);
+        let (one, took) = (one.as_secs_f64(), took.as_secs_f64());
+        // One that took longer than many was disturbed.
+        let token = ((took - one) / (tokens.max(2) - 1) as f64).max(took / tokens as f64 / 2.0);
+        self.pass = (took - token * tokens as f64).clamp(0.0, took / 2.0);
+        self.alone = Some((took - self.pass) / tokens as f64);
     }
 
     /// Answers that are computed along with others in the time of a pass of their own.
@@ -187,6 +189,15 @@ mod tests {
             pace.record_beside(chunk, MS * (10 + chunk as u32));
         }
         assert!((9..=10).contains(&pace.worth_a_pass()));
+    }
+
+    #[test]
+    fn a_first_measurement_that_was_disturbed_is_no_negative_time() {
+        let mut pace = Pace::new(512, 2.0, 8, true);
+        pace.record_first(400 * MS, (32, 42 * MS));
+        pace.record(8, 0, 100 * MS);
+        assert!((20..=130).contains(&pace.chunk(8, 1)), "{}", pace.chunk(8, 1));
+        assert!(pace.tokens_in(100 * MS) > 0);
     }
 
     #[test]

@@ -127,6 +127,7 @@ impl<'model> Scheduler<'model> {
         // The first time is for what is allocated lazily.
         self.compute(0, WARM_UP)?;
         let took = self.compute(0, WARM_UP)?;
+        self.compute(0, 1)?;
         let one = self.compute(0, 1)?;
         self.pace.record_first(one, (WARM_UP, took));
         if let Layout::Streams { .. } = self.layout

@@ -1,47 +1,69 @@
 //! The check of an answer while it is written: a number is judged once its sentence is complete, and then for good.
 
-use super::{Checked, Fact, check};
+use std::ops::Range;
+
+use super::{Checked, Checker};
+
+/// Bytes of a line before a sentence that are read again with it.
+const LINE: usize = 2000;
 
 /// An answer that is being written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamedCheck {
     text: String,
-    question: String,
-    /// Numbers that have been judged.
-    told: usize,
+    /// Where in it the sentences are that were judged last.
+    judged: Range<usize>,
+    /// Characters up to the end of those.
+    chars: usize,
 }
 
 impl StreamedCheck {
-    /// One to this question, whose numbers are no inventions.
-    pub fn new(question: impl Into<String>) -> Self {
-        Self { question: question.into(), ..Self::default() }
-    }
-
     /// The numbers of the sentences that `text` completes, with their places in the whole answer.
-    pub fn push(&mut self, text: &str, facts: &[Fact]) -> Vec<Checked> {
+    pub fn push(&mut self, text: &str, checker: &Checker) -> Vec<Checked> {
         // A sentence that ends with what came before is known to end when a space follows.
         let from = self.text.char_indices().next_back().map_or(0, |(at, _)| at);
         self.text.push_str(text);
         match complete(&self.text, from) {
-            Some(end) => self.judge(end, facts),
-            None => Vec::new(),
+            Some(end) if end > self.judged.end => self.judge(end, checker),
+            _ => Vec::new(),
         }
     }
 
     /// The other numbers, once the answer is complete.
-    pub fn finish(&mut self, facts: &[Fact]) -> Vec<Checked> {
-        self.judge(self.text.len(), facts)
+    pub fn finish(&mut self, checker: &Checker) -> Vec<Checked> {
+        self.judge(self.text.len(), checker)
     }
 
-    fn judge(&mut self, end: usize, facts: &[Fact]) -> Vec<Checked> {
-        let text = &self.text[..end];
-        // Most sentences have no number.
-        if !text.contains(|char: char| char.is_ascii_digit()) {
-            return Vec::new();
+    fn judge(&mut self, end: usize, checker: &Checker) -> Vec<Checked> {
+        let new = &self.text[self.judged.end..end];
+        let mut numbers = Vec::new();
+        if new.contains(|char: char| char.is_ascii_digit()) {
+            let context = self.context();
+            let known = context.chars().count();
+            let place = |at: usize| self.chars + at - known;
+            let checked = checker.check(&(context + new)).into_iter().filter(|checked| checked.start >= known);
+            numbers = checked
+                .map(|Checked { start, end, verdict }| Checked { start: place(start), end: place(end), verdict })
+                .collect();
         }
-        let new = check(text, facts, &self.question).split_off(self.told);
-        self.told += new.len();
-        new
+        self.chars += new.chars().count();
+        self.judged = self.judged.end..end;
+        numbers
+    }
+
+    /// What the next sentences may go on from: those before in their line, or a table's heading. No more, as an answer
+    /// may be long.
+    fn context(&self) -> String {
+        let before = &self.text[..self.judged.end];
+        let is_row = |line: &&str| line.trim_start().starts_with('|');
+        let lines: Vec<&str> = before.split_inclusive('\n').rev().take_while(is_row).collect();
+        if let Some(first) = lines.last().filter(|_| before.ends_with('\n')) {
+            let above = &before[..before.len() - lines.iter().map(|line| line.len()).sum::<usize>()];
+            return above.split_inclusive('\n').next_back().unwrap_or_default().to_owned() + first;
+        }
+        let line = before[..self.judged.start].rfind('\n').map_or(0, |at| at + 1);
+        let start = if self.judged.start - line <= LINE { line } else { self.judged.start };
+        before[start..].to_owned()
     }
 }
 
@@ -73,6 +95,7 @@ mod tests {
     use rust_decimal::Decimal;
 
     use super::*;
+    use crate::check::{Fact, check};
     use crate::numbers::Unit;
 
     fn facts() -> Vec<Fact> {
@@ -92,16 +115,17 @@ mod tests {
     }
 
     fn streamed(parts: &[&str]) -> Vec<Checked> {
-        let mut stream = StreamedCheck::new("Et 2024 ?");
-        let mut all: Vec<Checked> = parts.iter().flat_map(|part| stream.push(part, &facts())).collect();
-        all.extend(stream.finish(&facts()));
+        let checker = Checker::new(facts(), "Et 2024 ?");
+        let mut stream = StreamedCheck::default();
+        let mut all: Vec<Checked> = parts.iter().flat_map(|part| stream.push(part, &checker)).collect();
+        all.extend(stream.finish(&checker));
         all
     }
 
     #[test]
     fn a_sentence_is_judged_when_it_is_complete() {
-        let mut stream = StreamedCheck::new("");
-        let mut push = |text: &str| stream.push(text, &facts()).len();
+        let (mut stream, checker) = (StreamedCheck::default(), Checker::new(facts(), ""));
+        let mut push = |text: &str| stream.push(text, &checker).len();
         assert_eq!(
             [push("Le chiffre d’affaires est de 1 250"), push(" k€."), push(" Il"), push(" est de 12\n")],
             [0, 0, 1, 1]

@@ -4,7 +4,7 @@
 //! The file is read once, line by line: what is kept grows with its accounts and entries, not with its lines. Rules
 //! that are broken are reported, and what can be read of a line counts all the same.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Cursor, Read};
 
 use chrono::{Datelike, Months, NaiveDate};
@@ -48,8 +48,12 @@ const REQUIRED: [&str; 6] = ["JournalCode", "JournalLib", "EcritureNum", "Compte
 
 /// Bytes that are looked at to find out how the file is written.
 const SAMPLE: u64 = 64 * 1024;
-/// More accounts, entries or journals than this are no company's.
-const MOST: usize = 20_000_000;
+/// More entries or journals than this are no company's.
+const MOST: usize = 5_000_000;
+/// More accounts than this, with those of customers and suppliers, are no company's.
+const MOST_ACCOUNTS: usize = 500_000;
+/// Months before its end in which a fiscal year may begin. An entry before that has a mistaken date.
+const MOST_MONTHS: u32 = 24;
 /// Accounts that stand for many people. What one owes is not set off against what another is owed (Plan comptable
 /// général, article 911-5), so those in debit and those in credit are kept apart.
 const THIRD_PARTIES: [&str; 4] = ["40", "41", "45", "46"];
@@ -62,6 +66,11 @@ const OPENING: [&str; 7] = ["AN", "ANO", "ANX", "RAN", "AN1", "OUV", "REPORT"];
 /// # Errors
 /// Where it has no line or lacks the columns of accounts and amounts, and where `reader` fails.
 pub fn read(reader: impl Read, name: &str) -> Result<Statement, ImportError> {
+    read_until(reader, name, None)
+}
+
+/// The same, with the last day of the fiscal year where neither the name nor a date says it.
+pub(super) fn read_until(reader: impl Read, name: &str, end: Option<NaiveDate>) -> Result<Statement, ImportError> {
     let failed = |error: &dyn std::fmt::Display| ImportError::Read { file: name.to_owned(), reason: error.to_string() };
     let mut reader = unicode(reader).map_err(|error| failed(&error))?;
     let mut sample = Vec::new();
@@ -83,7 +92,7 @@ pub fn read(reader: impl Read, name: &str) -> Result<Statement, ImportError> {
     while rows.read_byte_record(&mut row).map_err(|error| failed(&error))? {
         ledger.add(&row, line(&rows, &row))?;
     }
-    Ok(ledger.into_statement())
+    Ok(ledger.into_statement(end))
 }
 
 /// UTF-8 out of UTF-16, which begins with its mark; anything else as it is, without UTF-8's mark.
@@ -200,7 +209,8 @@ struct Ledger<'a> {
     log: Log,
     company: Company,
     end: Option<NaiveDate>,
-    first: Option<NaiveDate>,
+    /// The months that entries are dated in, and the first line of each.
+    months: BTreeMap<(i32, u32), u64>,
     last: Option<NaiveDate>,
     accounts: HashMap<String, Balance>,
     journals: HashMap<String, Sums>,
@@ -254,7 +264,7 @@ impl<'a> Ledger<'a> {
             log,
             company: Company { name: None, siren },
             end,
-            first: None,
+            months: BTreeMap::new(),
             last: None,
             accounts: HashMap::new(),
             journals: HashMap::new(),
@@ -328,8 +338,8 @@ impl<'a> Ledger<'a> {
         }
         self.lines += 1;
         self.count(entry);
-        let kept = self.accounts.len() + self.journals.len() + self.entries.len() + self.auxiliaries;
-        if kept <= MOST {
+        let (entries, accounts) = (self.journals.len() + self.entries.len(), self.accounts.len() + self.auxiliaries);
+        if entries <= MOST && accounts <= MOST_ACCOUNTS {
             return Ok(());
         }
         Err(ImportError::TooLarge {
@@ -374,7 +384,7 @@ impl<'a> Ledger<'a> {
         let difference = entry.debit - entry.credit;
         let is_opening = OPENING.contains(&entry.journal.to_uppercase().as_str());
         if let Some(date) = entry.date {
-            self.first = Some(self.first.map_or(date, |first| first.min(date)));
+            self.months.entry((date.year(), date.month())).or_insert(entry.line);
             self.last = Some(self.last.map_or(date, |last| last.max(date)));
         }
         if !is_opening && accounts::is_loan(&entry.account) {
@@ -402,14 +412,14 @@ impl<'a> Ledger<'a> {
         self.auxiliaries += account.balances.len() - known;
     }
 
-    fn into_statement(mut self) -> Statement {
+    fn into_statement(mut self, end: Option<NaiveDate>) -> Statement {
         self.check_balances();
-        let end = self.end.or_else(|| self.last.and_then(end_of_month));
+        let end = self.end.or_else(|| self.last.and_then(end_of_month)).or(end);
         let Some(end) = end else {
             self.log.add(AnomalyKind::Missing, "year", None, || "aucune date\u{a0}: l’exercice est inconnu".to_owned());
             return Statement { company: self.company, anomalies: self.log.into_anomalies(), ..Statement::default() };
         };
-        let start = self.first.map(|first| NaiveDate::from_ymd_opt(first.year(), first.month(), 1).unwrap_or(first));
+        let start = self.start(end);
         if self.last.is_some_and(|last| last > end) {
             self.log.add(AnomalyKind::Rule, "after", None, || {
                 format!("des écritures sont datées après la clôture du {}", day(end))
@@ -432,6 +442,20 @@ impl<'a> Ledger<'a> {
         let mut anomalies = self.log.into_anomalies();
         anomalies.extend(unknown);
         Statement { company: self.company, years: vec![year], anomalies, ..Statement::default() }
+    }
+
+    /// The first day of the month of the first entry. Those before any year that ends on `end` are said.
+    fn start(&mut self, end: NaiveDate) -> Option<NaiveDate> {
+        let first_of = |&(year, month): &(i32, u32)| NaiveDate::from_ymd_opt(year, month, 1);
+        let earliest = end.checked_sub_months(Months::new(MOST_MONTHS)).unwrap_or(end);
+        let months = self.months.iter().filter_map(|(month, line)| Some((first_of(month)?, *line)));
+        let (within, before): (Vec<_>, Vec<_>) = months.partition(|(first, _)| *first > earliest);
+        for (first, line) in before {
+            self.log.add(AnomalyKind::Rule, "before", Some(line.to_string()), || {
+                format!("des écritures de {} sont datées avant l’exercice clos le {}", first.format("%m/%Y"), day(end))
+            });
+        }
+        within.first().map(|(first, _)| *first)
     }
 
     fn check_balances(&mut self) {

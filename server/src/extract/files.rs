@@ -1,10 +1,12 @@
 //! Files of a request: the parts of a form, or base64 in JSON.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
+use axum::http::header;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::NaiveDate;
@@ -32,19 +34,26 @@ pub(crate) struct Files {
 /// Reads the body: JSON or a form.
 pub(crate) async fn read(request: Request, app: &AppState) -> Result<Files, ApiError> {
     let limit = app.config().limits.max_upload_bytes;
+    let timeout = time_for(&request, app, limit);
     match essence(&request).as_deref() {
         Some("application/json") => {
-            let bytes = json_bytes(request, app, limit).await?;
+            let bytes = json_bytes(request, limit, timeout).await?;
             // Base64 of a large file takes its time.
             tokio::task::spawn_blocking(move || of_json(parse(&bytes)?)).await.map_err(|_| ApiError::Internal)?
         }
         Some("multipart/form-data") => {
-            let timeout = Duration::from_millis(app.config().server.body_timeout_ms);
             let form = of_form(request, limit);
             tokio::time::timeout(timeout, form).await.map_err(|_| ApiError::BodyTimeout)?
         }
         _ => Err(ApiError::UnsupportedMediaType("application/json or multipart/form-data")),
     }
+}
+
+/// A body has the time of any other, and a second for each megabyte that it says it has.
+fn time_for(request: &Request, app: &AppState, limit: usize) -> Duration {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length: usize = length.unwrap_or(0);
+    Duration::from_millis(app.config().server.body_timeout_ms + length.min(limit) as u64 / 1000)
 }
 
 fn of_json(request: FinanceFilesRequest) -> Result<Files, ApiError> {
@@ -55,6 +64,9 @@ fn of_json(request: FinanceFilesRequest) -> Result<Files, ApiError> {
             Some(url) => url.split_once(";base64,").map_or("*", |(_, data)| data),
             None => &file.file_data,
         };
+        // Some encoders break it into lines.
+        let is_broken = data.contains(['\r', '\n']);
+        let data = if is_broken { data.replace(['\r', '\n'], "").into() } else { Cow::Borrowed(data) };
         let bytes = BASE64_STANDARD.decode(data.trim_ascii()).map_err(|_| {
             ApiError::invalid(format!("files[{at}].file_data"), "`file_data` is base64, or a `data:` URL with base64.")
         })?;
@@ -65,9 +77,9 @@ fn of_json(request: FinanceFilesRequest) -> Result<Files, ApiError> {
 }
 
 async fn of_form(request: Request, limit: usize) -> Result<Files, ApiError> {
-    let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(DefaultBodyLimit::disable());
-    let request = Request::from_parts(parts, Body::new(Limited::new(body, limit)));
+    let mut request = request.map(|body| Body::new(Limited::new(body, limit)));
+    // axum's own is 2 MB.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| damaged(&error.body_text()))?;
     let mut read = Files { files: Vec::new(), end: None };
     while let Some(field) = form.next_field().await.map_err(|error| unreadable(&error, limit))? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::response::sse::Event;
 use uuid::Uuid;
 use zyron_engine::{Model, TokenLogprobs};
-use zyron_finance::check::{Checked, Fact, StreamedCheck};
+use zyron_finance::check::{Checked, Checker, StreamedCheck};
 use zyron_finance::facts::SheetFact;
 use zyron_openapi::chat_completions::{ChatChoice, ChatChunkChoice, ChatDelta, ChatLogprobs, ChatMessage};
 use zyron_openapi::finance::{CheckedNumber, ServerToolCall, UsedTemplate};
@@ -33,14 +33,14 @@ pub(crate) struct ChatShape {
 /// The figures that verdicts name.
 struct Facts {
     all: Vec<SheetFact>,
-    checkable: Vec<Fact>,
+    checker: Checker,
     /// Those that a stream has told.
     told: usize,
 }
 
 impl Facts {
     fn add(&mut self, new: Vec<SheetFact>) {
-        self.checkable.extend(new.iter().map(SheetFact::checkable));
+        self.checker.add(new.iter().map(SheetFact::checkable).collect());
         self.all.extend(new);
     }
 
@@ -97,7 +97,7 @@ impl Choice {
         let mut news = Vec::new();
         for delta in deltas {
             let checked = match (&delta, facts) {
-                (MessageDelta::Content(text), Some(facts)) => self.check.push(text, &facts.checkable),
+                (MessageDelta::Content(text), Some(facts)) => self.check.push(text, &facts.checker),
                 _ => Vec::new(),
             };
             news.push(News::Message(delta));
@@ -125,13 +125,13 @@ impl ChatShape {
             content: String::new(),
             calls: Vec::new(),
             reason: FinishReason::Stop,
-            check: StreamedCheck::new(finance.map_or("", |finance| &finance.question)),
+            check: StreamedCheck::default(),
             numbers: Vec::new(),
             judged: 0,
             runs: Vec::new(),
         };
         let facts = finance.map(|finance| {
-            let mut facts = Facts { all: Vec::new(), checkable: Vec::new(), told: 0 };
+            let mut facts = Facts { all: Vec::new(), checker: Checker::new(Vec::new(), &finance.question), told: 0 };
             facts.add(finance.facts.clone());
             facts
         });
@@ -168,7 +168,7 @@ impl ChatShape {
                 deltas.extend(rest);
                 let mut news = choice.say(deltas, self.facts.as_ref());
                 if let Some(facts) = &self.facts {
-                    let checked = choice.check.finish(&facts.checkable);
+                    let checked = choice.check.finish(&facts.checker);
                     news.extend(choice.judge(checked));
                 }
                 (news, Some(reason))

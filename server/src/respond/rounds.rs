@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use tracing::{Instrument, Span};
 use zyron_finance::facts::SheetFact;
 use zyron_openapi::finance::ServerToolCall;
 use zyron_openapi::tools::FunctionCall;
@@ -44,12 +45,16 @@ pub(crate) struct Rounds {
     /// Of the rounds before this one.
     usage: Usage,
     deadline: Instant,
+    /// The request's, for its id.
+    span: Span,
 }
 
 enum Stage {
     Running(Running),
     /// The next round waits for its turn. It is kept here, as a reader may stop waiting and come back.
     Starting(BoxFuture<'static, Result<Running, ApiError>>),
+    /// There is no room for a further round.
+    Done,
 }
 
 struct Called {
@@ -82,6 +87,7 @@ impl Rounds {
             rounds: 1,
             usage: Usage::default(),
             deadline: Instant::now() + timeout,
+            span: Span::current(),
         }
     }
 
@@ -96,8 +102,10 @@ impl Rounds {
                 let (rest, reason) = self.reader.finish(reason);
                 deltas.extend(rest);
                 self.take(deltas);
-                if reason != FinishReason::ToolCalls {
+                // Once no tool may be called, what looks like a call is none.
+                if self.rounds > MAX_ROUNDS || reason != FinishReason::ToolCalls {
                     self.calls.clear();
+                    let reason = if reason == FinishReason::ToolCalls { FinishReason::Stop } else { reason };
                     self.ready.push_back(Part::End(End { text: String::new(), reason, logprobs, end }));
                 }
             }
@@ -140,27 +148,32 @@ impl Rounds {
             }));
             self.ready.push_back(Part::Ran(Box::new(run)));
         }
-        self.usage += usage;
         self.rounds += 1;
         let tokenizer = &self.serving.model.tokenizer;
         if !self.plan.go_on(messages, usage.completion_tokens, self.rounds > MAX_ROUNDS, tokenizer) {
-            let end = End { text: String::new(), logprobs: Vec::new(), end: None, reason: FinishReason::Length };
-            self.ready.push_back(Part::End(end));
+            self.ready.push_back(cut());
             return;
         }
+        self.usage += usage;
         self.reader = MessageReader::new(self.plan.tools);
         let (app, serving, deadline) = (self.app.clone(), Arc::clone(&self.serving), self.deadline);
         let ask = self.plan.ask.clone();
         let starting = async move {
             let start = async {
-                let job = ask.prepare(&serving, &app.config().limits).await?;
                 // It has been admitted once, and is not refused now.
+                let job = loop {
+                    match ask.clone().prepare_next(&serving, &app.config().limits).await {
+                        Err(ApiError::Overloaded(_)) => {}
+                        job => break job?,
+                    }
+                };
                 let permit = serving.admission.admit_next().await?;
                 Ok(Running::run(&app, &serving, job, permit, deadline))
             };
             tokio::time::timeout_at(deadline.into(), start).await.unwrap_or(Err(ApiError::Timeout))
         };
-        self.stage = Stage::Starting(starting.boxed());
+        // Whoever reads the stream does so after the request's own span has ended.
+        self.stage = Stage::Starting(starting.instrument(self.span.clone()).boxed());
     }
 
     fn run(&mut self, call: Called) -> ToolRun {
@@ -172,6 +185,11 @@ impl Rounds {
         let call = ServerToolCall { index: self.ran - 1, id, kind: "function".to_owned(), function, result };
         ToolRun { call, facts }
     }
+}
+
+/// The end of an answer that had no room to go on.
+fn cut() -> Part {
+    Part::End(End { text: String::new(), logprobs: Vec::new(), end: None, reason: FinishReason::Length })
 }
 
 /// What the model said, as its template reads it.
@@ -191,7 +209,16 @@ impl Parts for Rounds {
                 return Ok(Some((0, part)));
             }
             match &mut self.stage {
-                Stage::Starting(starting) => self.stage = Stage::Running(starting.await?),
+                Stage::Starting(starting) => match starting.await {
+                    Ok(running) => self.stage = Stage::Running(running),
+                    // What tools gave has filled the context.
+                    Err(ApiError::ContextLengthExceeded { .. }) => {
+                        self.stage = Stage::Done;
+                        self.ready.push_back(cut());
+                    }
+                    Err(error) => return Err(error),
+                },
+                Stage::Done => return Ok(None),
                 Stage::Running(running) => match running.next().await? {
                     Some((_, part)) => self.read(part),
                     None if self.calls.is_empty() => return Ok(None),

@@ -2,11 +2,14 @@
 //!
 //! Files are in memory for their request only; nothing of them is kept or logged.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::response::Response;
-use zyron_finance::import::Options;
-use zyron_finance::{Report, merge, templates};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use zyron_finance::import::{self, Options};
+use zyron_finance::{Report, templates};
 use zyron_openapi::finance::{FinanceFilesForm, FinanceTemplate};
 use zyron_openapi::{
     ChatCompletion, ErrorResponse, FinanceAnalysisRequest, FinanceFilesRequest, FinanceReport, FinanceTemplateList,
@@ -40,7 +43,7 @@ use crate::validate;
         (status = 503, description = "The server is shutting down.", body = ErrorResponse),
     )
 )]
-pub(crate) async fn statements(State(app): State<AppState>, request: Request) -> Result<Json<FinanceReport>, ApiError> {
+pub(crate) async fn statements(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     if app.is_draining() {
         return Err(ApiError::Draining);
     }
@@ -49,24 +52,23 @@ pub(crate) async fn statements(State(app): State<AppState>, request: Request) ->
     let files = read(request, &app).await?;
     let work = move || {
         let _permit = permit;
-        report(&files)
+        let report = FinanceReport { object: "finance.report".to_owned(), report: report(&files)? };
+        serde_json::to_vec(&report).map_err(|_| ApiError::Internal)
     };
-    let report = tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)??;
-    Ok(Json(FinanceReport { object: "finance.report".to_owned(), report }))
+    let timeout = Duration::from_millis(app.config().limits.request_timeout_ms);
+    let working = tokio::time::timeout(timeout, tokio::task::spawn_blocking(work));
+    let json = working.await.map_err(|_| ApiError::Timeout)?.map_err(|_| ApiError::Internal)??;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
 fn report(files: &Files) -> Result<Report, ApiError> {
-    let options = Options { end: files.end };
-    let statement = |(at, (name, bytes)): (usize, &(String, Vec<u8>))| {
-        zyron_finance::import::read(bytes, name, &options).map_err(|error| ApiError::InvalidRequest {
-            message: error.to_string(),
-            param: Some(format!("files[{at}]")),
-            code: Some("unreadable_file"),
-        })
-    };
-    let mut statements = files.files.iter().enumerate().map(statement).collect::<Result<Vec<_>, _>>()?.into_iter();
-    let first = statements.next().ok_or_else(|| ApiError::invalid("files", "There must be at least one file."))?;
-    Ok(Report::of(merge(first, statements)))
+    let statement = import::read_all(&files.files, &Options { end: files.end });
+    let statement = statement.map_err(|(at, error)| ApiError::InvalidRequest {
+        message: error.to_string(),
+        param: Some(at.map_or_else(|| "files".to_owned(), |at| format!("files[{at}]"))),
+        code: Some("unreadable_file"),
+    })?;
+    Ok(Report::of(statement))
 }
 
 /// List the analyses on offer

@@ -3,8 +3,9 @@
 use serde_json::Value;
 use zyron_engine::{Tokenizer, ToolChoice, ToolFormat};
 use zyron_finance::facts::SheetFact;
+use zyron_finance::statement::InvalidStatement;
 use zyron_finance::templates::{self, Input};
-use zyron_finance::{Desk, tools};
+use zyron_finance::{Desk, Statement, tools};
 use zyron_openapi::finance::UsedTemplate;
 use zyron_openapi::tools::FunctionObject;
 use zyron_openapi::{
@@ -28,7 +29,7 @@ pub(crate) struct Finance {
 pub(crate) struct Plan {
     pub(crate) desk: Desk,
     pub(crate) ask: Ask,
-    /// How calls stand in the text; nothing once none may be made.
+    /// How calls stand in the text.
     pub(crate) tools: Option<ToolFormat>,
 }
 
@@ -38,27 +39,30 @@ impl Plan {
     pub(crate) fn go_on(&mut self, said: Vec<Value>, used: u64, is_enough: bool, tokenizer: &Tokenizer) -> bool {
         let said = said.into_iter().map(|message| messages::protect(message, tokenizer));
         self.ask.conversation.messages.extend(said);
-        // A question that goes on with the assistant's message has been answered.
-        self.ask.continue_final = false;
         self.ask.conversation.add_generation_prompt = true;
         if is_enough {
-            (self.ask.tools, self.tools) = (None, None);
+            self.ask.tools = None;
+            self.ask.conversation.tools.clear();
         }
         if let Some(tools) = &mut self.ask.tools {
             tools.choice = ToolChoice::Auto;
         }
-        match &mut self.ask.max_tokens {
-            Some((_, left)) => {
-                *left = left.saturating_sub(used);
-                *left > 0
-            }
-            None => true,
-        }
+        let Some((_, left)) = &mut self.ask.max_tokens else { return true };
+        *left = left.saturating_sub(used);
+        *left > 0
     }
 }
 
-/// What a chat completion asks of `finance`, taken out of it: whether tools are run, and the accounts.
-pub(super) fn take(request: &mut ChatCompletionRequest) -> Result<Option<(Desk, bool)>, ApiError> {
+/// What a chat completion asks of `finance`.
+pub(super) struct Asked {
+    /// The accounts.
+    pub(super) statement: Option<Box<Statement>>,
+    /// Whether the server runs tools.
+    pub(super) has_tools: bool,
+}
+
+/// What a chat completion asks of `finance`, taken out of it.
+pub(super) fn take(request: &mut ChatCompletionRequest) -> Result<Option<Asked>, ApiError> {
     let names = request.zyron_tools.take().unwrap_or_default();
     if let Some(at) = names.iter().position(|name| name != "finance") {
         return Err(ApiError::invalid(format!("zyron_tools[{at}]"), "The server has tools for `finance` only."));
@@ -66,6 +70,7 @@ pub(super) fn take(request: &mut ChatCompletionRequest) -> Result<Option<(Desk, 
     let has_tools = !names.is_empty();
     if has_tools {
         let others = [
+            ("continue_final_message", !request.continue_final_message.unwrap_or(false)),
             ("tools", request.tools.as_ref().is_none_or(Vec::is_empty)),
             ("n", request.n.unwrap_or(1) == 1),
             ("logprobs", !request.logprobs.unwrap_or(false)),
@@ -76,13 +81,22 @@ pub(super) fn take(request: &mut ChatCompletionRequest) -> Result<Option<(Desk, 
         request.tools = Some(tools::all().into_iter().map(tool).collect());
     }
     let statement = request.zyron_statement.take();
-    if let Some(statement) = &statement {
-        statement.check().map_err(|error| {
-            ApiError::invalid(format!("zyron_statement.{}", error.field), format!("{}.", error.message))
-        })?;
-    }
+    check("zyron_statement", statement.as_deref())?;
     let is_asked = has_tools || statement.is_some();
-    Ok(is_asked.then(|| (Desk::new(statement.map(|statement| *statement)), has_tools)))
+    Ok(is_asked.then_some(Asked { statement, has_tools }))
+}
+
+fn check(param: &str, statement: Option<&Statement>) -> Result<(), ApiError> {
+    let Some(statement) = statement else { return Ok(()) };
+    let invalid =
+        |error: InvalidStatement| ApiError::invalid(format!("{param}.{}", error.field), format!("{}.", error.message));
+    statement.check().map_err(invalid)
+}
+
+/// A statement on a desk. To analyse many years takes a while.
+pub(super) async fn desk(statement: Option<Box<Statement>>) -> Result<Desk, ApiError> {
+    let work = move || Desk::new(statement.map(|statement| *statement));
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)
 }
 
 fn tool(tool: tools::Tool) -> ChatCompletionTool {
@@ -112,13 +126,35 @@ pub(super) fn question(messages: &[ChatCompletionMessageParam]) -> String {
     question
 }
 
+/// Messages that are put before the request's own.
+const BEFORE: usize = 2;
+
+/// An error in terms of the request for a commentary, whose messages come after those that it is made into.
+pub(super) fn as_of_commentary(error: ApiError) -> ApiError {
+    match error {
+        ApiError::InvalidRequest { message, param: Some(param), code } => {
+            let shifted =
+                param.strip_prefix("messages[").and_then(|rest| rest.split_once(']')).and_then(|(at, rest)| {
+                    let at = at.parse::<usize>().ok()?.checked_sub(BEFORE)?;
+                    Some(format!("messages[{at}]{rest}"))
+                });
+            ApiError::InvalidRequest { message, param: Some(shifted.unwrap_or(param)), code }
+        }
+        ApiError::ContextLengthExceeded { context_length, requested, prompt_tokens, max_tokens, .. } => {
+            let param = "statement";
+            ApiError::ContextLengthExceeded { context_length, requested, prompt_tokens, max_tokens, param }
+        }
+        other => other,
+    }
+}
+
 /// What is asked for without a template.
 const INSTRUCTIONS: &str = "Tu es analyste financier. Réponds à la question en français, à partir des seuls éléments \
                             fournis. N’écris aucun chiffre qui n’y soit pas ou qui n’en découle pas par une opération \
                             simple. Dis ce qu’ils ne permettent pas de savoir.";
 
 /// A commentary as a chat completion, and what the numbers of its answer are checked against.
-pub(super) fn commentary(
+pub(super) async fn commentary(
     request: FinanceAnalysisRequest,
 ) -> Result<(ChatCompletionRequest, Option<Desk>, Finance), ApiError> {
     let template = request.template.as_deref().map(|id| {
@@ -132,25 +168,24 @@ pub(super) fn commentary(
         param: Some(param.to_owned()),
         code: Some("missing_required_parameter"),
     };
-    if template.is_none() && request.question.is_none() {
+    let is_empty = |text: &Option<String>| text.as_ref().is_none_or(|text| text.trim().is_empty());
+    if template.is_none() && is_empty(&request.question) {
         return Err(missing("question", "Ask something, or name a `template`."));
     }
     match template.map(|template| template.input) {
         Some(Input::Statement) if request.statement.is_none() => {
             return Err(missing("statement", "This template is about a company's accounts."));
         }
-        Some(Input::Text) if request.text.is_none() => {
+        Some(Input::Text) if is_empty(&request.text) => {
             return Err(missing("text", "This template is about a text."));
         }
         _ => {}
     }
-    if let Some(statement) = &request.statement {
-        let invalid = |error: zyron_finance::statement::InvalidStatement| {
-            ApiError::invalid(format!("statement.{}", error.field), format!("{}.", error.message))
-        };
-        statement.check().map_err(invalid)?;
-    }
-    let desk = request.statement.map(|statement| Desk::new(Some(*statement)));
+    check("statement", request.statement.as_deref())?;
+    let desk = match request.statement {
+        Some(statement) => Some(desk(Some(statement)).await?),
+        None => None,
+    };
     let mut parts: Vec<&str> = desk.iter().map(|desk| desk.sheet().text.as_str()).collect();
     parts.extend(request.text.as_deref());
     parts.extend(request.question.as_deref());
@@ -166,6 +201,9 @@ pub(super) fn commentary(
         question: said + "\n" + &question(&since),
         template: template.map(|template| UsedTemplate { id: template.id.to_owned(), version: template.version }),
     };
+    if since.last().is_some_and(|last| last.role != Role::User) {
+        return Err(ApiError::invalid("messages", "The last message must be the user's."));
+    }
     messages.extend(since);
     let request = ChatCompletionRequest {
         messages,

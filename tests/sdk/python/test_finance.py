@@ -44,6 +44,7 @@ def test_the_examples_run(real, tmp_path, monkeypatch, capsys):
     assert len(examples) == 3
     names = {}
     exec("\n".join(examples), names)
+    names["client"].close()
     printed = capsys.readouterr().out
     assert "Excédent brut d’exploitation 2024" in printed
     assert names["text"]
@@ -95,3 +96,17 @@ def test_the_real_model_calls_and_is_answered(real, statement):
     assert message.zyron_tool_calls[0]["function"]["name"] == "lire_poste"
     assert message.tool_calls is None
     assert answer.choices[0].finish_reason in ["stop", "length"]
+
+
+def test_a_conversation_goes_on_with_an_answer_as_the_client_has_it(scripted, statement):
+    options = {"extra_body": {"zyron_tools": ["finance"], "zyron_statement": statement}, "max_tokens": 200}
+    answer = scripted.chat("say La marge est de 110 900 €.", **options).choices[0].message
+    assert answer.zyron_numbers
+    messages = [
+        {"role": "user", "content": "La marge ?"},
+        answer,
+        {"role": "user", "content": "say L’EBE est de 37 900 €."},
+    ]
+    asked = scripted.asked(**options) | {"messages": messages}
+    (number,) = scripted.client.chat.completions.create(**asked).choices[0].message.zyron_numbers
+    assert number["verdict"]["kind"] == "source"

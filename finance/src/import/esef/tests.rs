@@ -337,8 +337,8 @@ fn what_cannot_be_read_is_reported_with_its_place() {
     let statement = import(&(accounts() + &broken));
     let found = placed(&statement);
     for (at, message) in [
-        ("a", "ifrs-full:Goodwill : « (12,5) » n'est pas un montant ; ce fait n’est pas compté"),
-        ("b", "ifrs-full:Goodwill : « n.s. » n'est pas un montant ; ce fait n’est pas compté"),
+        ("a", "ifrs-full:Goodwill : « (12,5) » n’est pas un montant ; ce fait n’est pas compté"),
+        ("b", "ifrs-full:Goodwill : « n.s. » n’est pas un montant ; ce fait n’est pas compté"),
         ("c", "ifrs-full:Goodwill : le format « ixt:numwordsen » n’est pas connu ; ce fait n’est pas compté"),
         ("d", "ifrs-full:Goodwill : le format « other:zerodash » n’est pas connu ; ce fait n’est pas compté"),
         ("e", "ifrs-full:Goodwill : l’échelle « million » n’est pas un nombre entier ; ce fait n’est pas compté"),
@@ -348,7 +348,7 @@ fn what_cannot_be_read_is_reported_with_its_place() {
         ("i", "own:Goodwill : son espace de noms n’est pas déclaré ; ce fait n’est pas compté"),
         ("j", "ifrs-full:Goodwill : la période du contexte « wrong » n’est pas lisible ; ce fait n’est pas compté"),
         ("k", "ifrs-full:Goodwill : la période du contexte « forever » n’est pas lisible ; ce fait n’est pas compté"),
-        ("l", "ifrs-full:Goodwill : « 1,5 » n'est pas un montant ; ce fait n’est pas compté"),
+        ("l", "ifrs-full:Goodwill : « 1,5 » n’est pas un montant ; ce fait n’est pas compté"),
         ("m", "aub:Share : une fraction n’est pas lue"),
         ("", "les faits sont de plusieurs entités : 969500AUBEPINE000042, B"),
     ] {

@@ -197,7 +197,7 @@ fn what_breaks_a_rule_is_reported_with_its_line() {
         .map(|anomaly| (anomaly.place.as_ref().map_or("", |place| place.at.as_str()), anomaly.message.as_str()))
         .collect();
     for expected in [
-        ("6", "«\u{a0}8000,0O\u{a0}» n'est pas un montant\u{a0}: la ligne n’est pas comptée"),
+        ("6", "«\u{a0}8000,0O\u{a0}» n’est pas un montant\u{a0}: la ligne n’est pas comptée"),
         ("9", "le compte «\u{a0}VENTES\u{a0}» ne commence pas par trois chiffres du Plan comptable général"),
         ("11", "«\u{a0}31/02/2024\u{a0}» n’est pas une date"),
         ("14", "la date «\u{a0}21/04/2024\u{a0}» n’est pas au format AAAAMMJJ"),

@@ -345,7 +345,7 @@ fn what_is_wrong_is_reported_with_its_place() {
         .replace("'661000\t", "'961000\t");
     let statement = import(&rows.replace("732 829 320", "732 829 321"));
     let found = found(&statement);
-    let not_counted = "«\u{a0}12OOO,00\u{a0}» n'est pas un montant\u{a0}: la ligne n’est pas comptée";
+    let not_counted = "«\u{a0}12OOO,00\u{a0}» n’est pas un montant\u{a0}: la ligne n’est pas comptée";
     for (kind, at, message) in [
         (AnomalyKind::Rule, "2", "le SIREN «\u{a0}732829321\u{a0}» a une clé de contrôle fausse"),
         (
@@ -374,7 +374,7 @@ fn what_is_wrong_is_reported_with_its_place() {
         ),
         (AnomalyKind::Unknown, "25", "le compte 961000 (Intérêts) n’est pas du Plan comptable général"),
     ] {
-        let message = message.replace("n'est pas un montant", &not_an_amount());
+        let message = message.replace("n’est pas un montant", &not_an_amount());
         assert!(
             found.iter().any(|found| (found.0, found.1.as_str(), found.2.as_str()) == (kind, at, &message)),
             "{message} is not among {found:#?}"

@@ -104,7 +104,7 @@ fn what_is_wrong_is_said_and_what_is_no_accounts_refused() {
     let damaged = BALANCE.replace("2 400,00", "2 4OO,00");
     let output = analyse(folder.path(), &[("balance.csv", &damaged)], &["--format", "markdown"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("n'est pas un montant") && text.contains("balance.csv"), "{text}");
+    assert!(text.contains("n’est pas un montant") && text.contains("balance.csv"), "{text}");
     for (name, text) in [("vide.csv", ""), ("notes.txt", "Bonjour"), ("image.pdf", "%PDF-1.7")] {
         let output = analyse(folder.path(), &[(name, text)], &[]);
         assert!(!output.status.success() && output.stdout.is_empty());

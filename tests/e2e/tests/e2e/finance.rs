@@ -122,6 +122,18 @@ async fn the_file_at_fault_is_named() {
 }
 
 #[tokio::test]
+async fn files_of_several_megabytes_are_read() {
+    let server = setup().obeys().await;
+    let mut file = String::new();
+    let sums = zyron_finance::sample::fec(30_000, 1, &mut |line| file.extend([line, "\n"]));
+    assert!(file.len() > 3_000_000);
+    let fields = [("file", Some(zyron_finance::sample::NAME), file.as_str())];
+    let report: Value = send(&server, &fields).await.json().await.unwrap();
+    assert_eq!(value(&report, "ebe").as_str().unwrap(), sums.gross_operating_surplus.normalize().to_string());
+    assert_eq!(report["months"].as_array().unwrap().len(), 12);
+}
+
+#[tokio::test]
 async fn bodies_are_bounded_and_of_a_known_kind() {
     let server = server().await;
     let large = "x".repeat(100_001);
@@ -239,6 +251,13 @@ async fn what_a_template_needs_is_asked_for() {
     refused(about(json!([year("2024-12-31"), year("2023-12-31")])), "statement.years[1].end").await;
     refused(about(json!([{"end": "2024-12-31", "lignes": {}}])), "statement.years[0].lignes").await;
     refused(about(json!([{"end": "2024-12-31", "lines": {"x": {"value": "1"}}}])), "statement.years[0].lines").await;
+    let mut long = about(json!([year("2024-12-31")]));
+    long["statement"]["currency"] = "A".repeat(1000).into();
+    refused(long.clone(), "statement.currency").await;
+    long["statement"] = json!({"years": [year("2024-12-31")], "company": {"name": "A".repeat(1000)}});
+    refused(long, "statement.company.name").await;
+    refused(about(json!([{"start": "0001-01-01", "end": "2024-12-31", "lines": {}}])), "statement.years[0].start")
+        .await;
     let wrong = about(json!([{"end": "2024-12-31", "lines": {"capital": {"value": "1e99"}}}]));
     refused(wrong, "statement.years[0].lines.capital.value").await;
     let mut unknown = analyse(&server, json!({"question": "say Bonjour"})).await;
@@ -324,8 +343,8 @@ async fn tools_that_are_called_for_ever_are_withdrawn() {
     let message = &body["choices"][0]["message"];
     assert_eq!(message["zyron_tool_calls"].as_array().unwrap().len(), 8, "{body}");
     assert_eq!(message["zyron_tool_calls"][7]["index"], 7);
-    // The last round has none to call, so what it says is text.
-    assert_eq!(message["content"], convert);
+    // In the last round there are none: what looks like a call is not shown to a reader.
+    assert_eq!(message["content"], "");
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
 }
 
@@ -345,6 +364,106 @@ async fn a_limit_of_tokens_is_for_all_rounds() {
         server.chat(&ask(&server, &words, json!({"max_tokens": convert.len() + 1})).await).await.json().await.unwrap();
     assert_eq!(body["choices"][0]["finish_reason"], "length", "{body}");
     assert_eq!(body["choices"][0]["message"]["zyron_tool_calls"].as_array().unwrap().len(), 1);
+    assert_eq!(body["usage"]["completion_tokens"], convert.len() + 1);
+
+    // That of the server is no other.
+    let server = setup().with("limits.max_tokens", limit).obeys().await;
+    let body: Value = server.chat(&ask(&server, &words, json!({})).await).await.json().await.unwrap();
+    assert_eq!(
+        (&body["choices"][0]["finish_reason"], &body["usage"]["completion_tokens"]),
+        (&json!("length"), &json!(limit))
+    );
+}
+
+#[tokio::test]
+async fn what_fills_the_context_ends_the_answer() {
+    let server = server().await;
+    let ratios = long_ratios();
+    let compute = call("calculer_ratios", &json!({"ratios": ratios}));
+    let words = format!("say Je calcule.{compute}");
+    let body: Value = server.chat(&ask(&server, &words, json!({})).await).await.json().await.unwrap();
+    let choice = &body["choices"][0];
+    assert_eq!(choice["finish_reason"], "length", "{body}");
+    let calls = choice["message"]["zyron_tool_calls"].as_array().unwrap().len();
+    assert!((1..8).contains(&calls), "{calls}");
+    assert!(choice["message"]["content"].as_str().unwrap().starts_with("Je calcule."));
+}
+
+/// Ratios with long formulas.
+fn long_ratios() -> [&'static str; 4] {
+    ["roce", "gearing", "capacite_remboursement", "bfr_jours"]
+}
+
+#[tokio::test]
+async fn other_fields_go_with_the_tools() {
+    let server = server().await;
+    let read = call("lire_poste", &json!({"poste": "EBE"}));
+    let schema = json!({"type": "object", "properties": {"ebe": {"type": "integer"}}, "required": ["ebe"], "additionalProperties": false});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "ebe", "strict": true, "schema": schema}});
+    let words = format!("say {read}\n---\n{{\"ebe\": 37900}}");
+    let request = ask(&server, &words, json!({"response_format": format, "temperature": 0})).await;
+    let body: Value = server.chat(&request).await.json().await.unwrap();
+    let message = &body["choices"][0]["message"];
+    assert_eq!(message["zyron_tool_calls"].as_array().unwrap().len(), 1, "{body}");
+    let answer: Value = serde_json::from_str(message["content"].as_str().unwrap()).unwrap();
+    assert!(answer["ebe"].is_i64(), "{body}");
+
+    let words = format!("say {read}\n---\nIl est de 37 900 €, fin de la réponse.");
+    let body: Value = server.chat(&ask(&server, &words, json!({"stop": ", fin"})).await).await.json().await.unwrap();
+    assert_eq!(body["choices"][0]["message"]["content"], "Il est de 37 900 €");
+    let body: Value =
+        server.chat(&ask(&server, "say Oui.", json!({"tool_choice": "none"})).await).await.json().await.unwrap();
+    assert_eq!(body["choices"][0]["message"]["content"], "Oui.");
+}
+
+#[tokio::test]
+async fn an_answer_is_history_for_the_next() {
+    let server = server().await;
+    let read = call("lire_poste", &json!({"poste": "EBE"}));
+    let request = ask(&server, &format!("say {read}\n---\nIl est de 37 900 €."), json!({})).await;
+    let body: Value = server.chat(&request).await.json().await.unwrap();
+    let message = body["choices"][0]["message"].clone();
+    assert!(message["zyron_numbers"].is_array() && message["zyron_tool_calls"].is_array());
+    let mut next = request.clone();
+    let messages = next["messages"].as_array_mut().unwrap();
+    messages.push(message.clone());
+    messages.push(json!({"role": "user", "content": "say Il est de 37 900 €."}));
+    let body: Value = server.chat(&next).await.json().await.unwrap();
+    assert_eq!(body["choices"][0]["message"]["zyron_numbers"][0]["verdict"]["kind"], "source", "{body}");
+
+    let mut since = analyse(&server, json!({"question": "say Bonjour.", "messages": [message.clone()]})).await;
+    let response = server.post("/v1/finance/analyses", &since).send().await.unwrap();
+    assert_eq!(error(response, 400).await["param"], "messages");
+    since["messages"] = json!([message, {"role": "user"}]);
+    let response = server.post("/v1/finance/analyses", &since).send().await.unwrap();
+    assert_eq!(error(response, 400).await["param"], "messages[1].content");
+    since["messages"] = json!([message, {"role": "user", "content": "say Soit 38 k€."}]);
+    let response = server.post("/v1/finance/analyses", &since).send().await.unwrap();
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["choices"][0]["message"]["content"], "Soit 38 k€.");
+}
+
+#[tokio::test]
+async fn files_that_say_their_year_keep_it() {
+    let server = server().await;
+    let dated = |year: i32| format!("Exercice clos le 31/12/{year};;;\n{BALANCE}");
+    let (one, other) = (dated(2023), dated(2024));
+    let fields = [("file", Some("a.csv"), one.as_str()), END, ("file", Some("b.csv"), other.as_str())];
+    let report: Value = send(&server, &fields).await.json().await.unwrap();
+    let years = report["statement"]["years"].as_array().unwrap().iter().map(|year| year["end"].as_str().unwrap());
+    assert_eq!(years.collect::<Vec<_>>(), ["2023-12-31", "2024-12-31"]);
+}
+
+#[tokio::test]
+async fn many_years_and_a_long_answer_take_no_long_time() {
+    let lines =
+        json!({"ventes_marchandises": {"value": "1000"}, "capital": {"value": "10"}, "salaires": {"value": "7"}});
+    let years: Vec<Value> = (2001..=2020).map(|year| json!({"end": format!("{year}-12-31"), "lines": lines})).collect();
+    let server = setup().plays(|_, _| vec![zyron_engine::scripted::Act::Say("1\n".repeat(2000))]).await;
+    let request = chat("12 ".repeat(1000).as_str(), json!({"zyron_statement": {"years": years}, "stream": true}));
+    let chunks = chat_chunks(server.chat(&request).await).await;
+    let deltas = chunks.iter().flat_map(|chunk| &chunk.as_ref().unwrap().choices).map(|choice| &choice.delta);
+    assert_eq!(deltas.flat_map(|delta| delta.zyron_numbers.iter().flatten()).count(), 2000);
 }
 
 #[tokio::test]
@@ -364,6 +483,14 @@ async fn accounts_alone_have_the_numbers_checked() {
     let server = server().await;
     let mut request = ask(&server, "Que vaut la marge ?\nsay Elle est de 110 900 €.", json!({"n": 2})).await;
     request.as_object_mut().unwrap().remove("zyron_tools");
+    let mut streamed = request.clone();
+    streamed["stream"] = true.into();
+    let chunks = chat_chunks(server.chat(&streamed).await).await;
+    let choices = chunks.iter().flat_map(|chunk| &chunk.as_ref().unwrap().choices);
+    let judged = choices.filter(|choice| choice.delta.zyron_numbers.is_some()).map(|choice| choice.index);
+    let mut judged: Vec<u32> = judged.collect();
+    judged.sort_unstable();
+    assert_eq!(judged, [0, 1]);
     let body: Value = server.chat(&request).await.json().await.unwrap();
     for choice in body["choices"].as_array().unwrap() {
         assert_eq!(choice["message"]["zyron_numbers"][0]["verdict"]["kind"], "source", "{choice}");
