@@ -14,6 +14,7 @@ pub mod items;
 pub mod merge;
 pub mod monthly;
 pub mod numbers;
+pub mod reading;
 pub mod report;
 pub mod sample;
 pub mod siren;

@@ -14,7 +14,7 @@ use crate::facts::{FactSheet, fact_sheet};
 use crate::formula::Undefined;
 use crate::items::{self, Group, Unit};
 use crate::monthly::{self, Month};
-use crate::statement::{Anomaly, Statement, day};
+use crate::statement::{Anomaly, Place, Statement, day};
 
 pub use self::xlsx::xlsx;
 
@@ -64,6 +64,8 @@ pub struct Table {
 /// A row: an item, in each year.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
+    /// The item's identifier.
+    pub id: &'static str,
     /// The item's name.
     pub label: String,
     /// What it counts.
@@ -111,6 +113,7 @@ pub fn tables(analysis: &Analysis) -> Vec<Table> {
             };
             let of_last = last.get(item.id);
             cells.iter().any(is_something).then(|| Row {
+                id: item.id,
                 label: item.label.to_owned(),
                 unit: item.unit,
                 cells,
@@ -259,13 +262,20 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
+impl Place {
+    /// For a reader: `comptes.xlsx, Bilan!B3`.
+    pub fn written(&self) -> String {
+        let sheet = self.sheet.as_ref().map(|sheet| format!("{sheet}!")).unwrap_or_default();
+        format!("{}, {sheet}{}", self.file, self.at)
+    }
+}
+
 impl Anomaly {
     /// With its place, for a French reader.
     pub fn written(&self) -> String {
         let mut text = self.message.clone();
         if let Some(place) = &self.place {
-            let sheet = place.sheet.as_ref().map(|sheet| format!("{sheet}!")).unwrap_or_default();
-            let _ = write!(text, " [{}, {sheet}{}]", place.file, place.at);
+            let _ = write!(text, " [{}]", place.written());
         }
         if self.more > 0 {
             let _ = write!(text, " (et {} autres)", self.more);
@@ -359,7 +369,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::statement::{Figure, Place, Year};
+    use crate::statement::{Figure, Year};
 
     fn statement() -> Statement {
         let year = |year: i32, sales: i64| {

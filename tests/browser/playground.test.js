@@ -116,7 +116,7 @@ test("a browser keeps the files of the page and asks for the page again", async 
   const again = await fetch(url, { headers: { "if-none-match": index.headers.get("etag") } });
   assert.equal(again.status, 304);
   const names = [...(await index.text()).matchAll(/\/assets\/[^"]+/g)].map(([name]) => name);
-  assert.equal(names.length, 3);
+  assert.equal(names.length, 4);
   for (const name of names) {
     const file = await fetch(url + name);
     assert.equal(file.status, 200);

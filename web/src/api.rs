@@ -3,11 +3,13 @@
 use futures::stream::{Stream, StreamExt};
 use gloo_net::http::{Request, RequestBuilder, Response};
 use js_sys::Uint8Array;
+use serde_json::Value;
 use wasm_bindgen::JsValue;
 use wasm_streams::ReadableStream;
 use web_sys::AbortSignal;
+use zyron_openapi::finance::FinanceTemplate;
 use zyron_openapi::sse::{self, StreamError};
-use zyron_openapi::{ChatCompletionChunk, ChatCompletionRequest, Model, ModelList};
+use zyron_openapi::{ChatCompletionChunk, FinanceTemplateList, Model, ModelList};
 
 /// The model served.
 pub(crate) async fn model(key: &str) -> Result<Model, StreamError> {
@@ -16,13 +18,28 @@ pub(crate) async fn model(key: &str) -> Result<Model, StreamError> {
     models.data.into_iter().next().ok_or_else(|| malformed("the list of models is empty"))
 }
 
-/// Streams the answer to a conversation. `abort` ends it, here and on the server.
-pub(crate) async fn chat(
+/// The analyses on offer.
+pub(crate) async fn templates(key: &str) -> Result<Vec<FinanceTemplate>, StreamError> {
+    let response = authorized(Request::get("/v1/finance/templates"), key).send().await.map_err(transport)?;
+    let list: FinanceTemplateList = successful(response).await?.json().await.map_err(malformed)?;
+    Ok(list.data)
+}
+
+/// A request whose answer is a chat completion.
+pub(crate) struct Ask {
+    /// Where it goes.
+    pub(crate) path: &'static str,
+    /// What it says, with `stream`.
+    pub(crate) body: Value,
+}
+
+/// Streams the answer to a question. `abort` ends it, here and on the server.
+pub(crate) async fn ask(
     key: &str,
-    request: &ChatCompletionRequest,
+    ask: &Ask,
     abort: &AbortSignal,
 ) -> Result<impl Stream<Item = Result<ChatCompletionChunk, StreamError>> + use<>, StreamError> {
-    let request = authorized(Request::post("/v1/chat/completions"), key).abort_signal(Some(abort)).json(request);
+    let request = authorized(Request::post(ask.path), key).abort_signal(Some(abort)).json(&ask.body);
     let response = request.map_err(malformed)?.send().await.map_err(transport)?;
     let body = successful(response).await?.body().ok_or_else(|| malformed("the answer has no body"))?;
     let bytes = ReadableStream::from_raw(body)

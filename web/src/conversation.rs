@@ -7,13 +7,18 @@ use std::time::Duration;
 use futures::{StreamExt, pin_mut};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use serde_json::json;
 use web_sys::AbortController;
+use zyron_finance::facts::SheetFact;
+use zyron_finance::templates::Input;
+use zyron_openapi::finance::{CheckedNumber, FinanceTemplate};
 use zyron_openapi::sse::StreamError;
 use zyron_openapi::{
     ChatCompletionMessageParam, ChatCompletionRequest, FinishReason, Model, Role, StreamOptions, Usage,
 };
 
-use crate::api;
+use crate::api::{self, Ask};
+use crate::desk::Desk;
 
 /// How long until a model that is loading is asked for again.
 const LOADING_RETRY: Duration = Duration::from_secs(1);
@@ -27,6 +32,11 @@ pub(crate) struct Exchange {
     pub(crate) question: String,
     /// What the model has said so far.
     pub(crate) answer: ArcRwSignal<String>,
+    /// Its numbers, each with where it is from, and the figures that they name, where accounts were on the desk.
+    pub(crate) numbers: ArcRwSignal<Vec<CheckedNumber>>,
+    pub(crate) facts: ArcRwSignal<Vec<SheetFact>>,
+    /// The identifier and the name of the analysis that was asked for.
+    pub(crate) template: Option<(String, String)>,
     /// How it ended; none while it is being streamed.
     pub(crate) ending: ArcRwSignal<Option<Ending>>,
 }
@@ -60,6 +70,10 @@ pub(crate) struct Conversation {
     pub(crate) model: RwSignal<Option<Model>>,
     /// The API key, where the server asks for one.
     pub(crate) key: RwSignal<String>,
+    /// The company on the desk.
+    pub(crate) desk: Desk,
+    /// The analyses of accounts on offer.
+    pub(crate) templates: RwSignal<Vec<FinanceTemplate>>,
     /// The question being written.
     pub(crate) draft: RwSignal<String>,
     /// Oldest first.
@@ -77,6 +91,8 @@ impl Conversation {
         Self {
             model: RwSignal::new(None),
             key: RwSignal::new(String::new()),
+            desk: Desk::new(),
+            templates: RwSignal::new(Vec::new()),
             draft: RwSignal::new(String::new()),
             exchanges: RwSignal::new(Vec::new()),
             error: RwSignal::new(None),
@@ -92,6 +108,10 @@ impl Conversation {
                 Ok(model) => {
                     self.model.set(Some(model));
                     self.error.set(None);
+                    // Without them there are questions still.
+                    let mut templates = api::templates(&self.key.get_untracked()).await.unwrap_or_default();
+                    templates.retain(|template| template.input == Input::Statement);
+                    self.templates.set(templates);
                 }
                 Err(error) => {
                     if has_code(&error, "model_loading") {
@@ -110,7 +130,9 @@ impl Conversation {
 
     /// Whether there is a question to send and a model to send it to.
     pub(crate) fn can_send(self) -> bool {
-        self.model.with(Option::is_some) && !self.is_running() && self.draft.with(|draft| !draft.trim().is_empty())
+        let asks = self.draft.with(|draft| !draft.trim().is_empty())
+            || self.desk.reading.with(Option::is_some) && self.desk.template.with(|template| !template.is_empty());
+        self.model.with(Option::is_some) && !self.is_running() && asks
     }
 
     /// Whether the server has refused the key, or the lack of one.
@@ -137,20 +159,26 @@ impl Conversation {
         let Some(model) = self.model.get_untracked().filter(|_| untrack(|| self.can_send())) else { return };
         // Only a browser without `AbortController` refuses, and none of those runs WebAssembly.
         let Ok(abort) = AbortController::new() else { return };
+        let template = self.template();
+        let draft = self.draft.get_untracked().trim().to_owned();
         let exchange = Exchange {
             id: self.next_id.get_value(),
-            question: self.draft.get_untracked().trim().to_owned(),
+            question: draft,
+            template: template.map(|template| (template.id, template.title)),
             answer: ArcRwSignal::new(String::new()),
+            numbers: ArcRwSignal::new(Vec::new()),
+            facts: ArcRwSignal::new(Vec::new()),
             ending: ArcRwSignal::new(None),
         };
         self.next_id.update_value(|id| *id += 1);
         self.draft.set(String::new());
+        self.desk.template.set(String::new());
         self.error.set(None);
         self.exchanges.update(|exchanges| exchanges.push(exchange.clone()));
         self.running.set(Some(abort.clone()));
         let request = self.request(model.id);
         spawn_local(async move {
-            let result = stream(&self.key.get_untracked(), &request, &abort, &exchange.answer).await;
+            let result = stream(&self.key.get_untracked(), &request, &abort, &exchange).await;
             let ending = match result {
                 Ok((reason, stats)) => Ending::Finished(reason, stats),
                 Err(_) if abort.signal().aborted() => Ending::Stopped,
@@ -175,44 +203,84 @@ impl Conversation {
         }
     }
 
-    fn request(self, model: String) -> ChatCompletionRequest {
+    /// The analysis that is chosen, where there are accounts to analyse.
+    fn template(self) -> Option<FinanceTemplate> {
+        let chosen = self.desk.template.get_untracked();
+        let has_accounts = self.desk.reading.with_untracked(Option::is_some);
+        self.templates.with_untracked(|all| all.iter().find(|template| has_accounts && template.id == chosen).cloned())
+    }
+
+    /// What the last analysis of accounts began with: a template that was chosen, or the first question.
+    fn begun(self) -> Option<Exchange> {
+        self.exchanges.with_untracked(|all| all.get(begins(all)).cloned())
+    }
+
+    fn request(self, model: String) -> Ask {
+        let has_accounts = self.desk.reading.with_untracked(Option::is_some);
         let mut messages = Vec::new();
         self.exchanges.with_untracked(|exchanges| {
-            for exchange in exchanges {
-                messages.push(ChatCompletionMessageParam::text(Role::User, exchange.question.clone()));
+            for exchange in &exchanges[if has_accounts { begins(exchanges) } else { 0 }..] {
+                let title = exchange.template.as_ref().map(|(_, title)| title.clone());
+                let question = Some(exchange.question.clone()).filter(|question| !question.is_empty());
+                let question = question.or(title).unwrap_or_default();
+                messages.push(ChatCompletionMessageParam::text(Role::User, question));
                 if exchange.ending.with_untracked(Option::is_some) {
                     messages.push(ChatCompletionMessageParam::text(Role::Assistant, exchange.answer.get_untracked()));
                 }
             }
         });
-        ChatCompletionRequest {
+        let options = StreamOptions { include_usage: Some(true), ..StreamOptions::default() };
+        if let Some(reading) = self.desk.reading.get_untracked() {
+            // The question that began it is put behind the accounts, what was said since behind that.
+            let begun = self.begun();
+            let template = begun.as_ref().and_then(|begun| Some(begun.template.as_ref()?.0.clone()));
+            let question = begun.map(|begun| begun.question).filter(|question| !question.is_empty());
+            let body = json!({
+                "model": model, "statement": reading.statement, "template": template, "question": question,
+                "messages": messages.get(1..).unwrap_or_default(), "stream": true, "stream_options": options,
+            });
+            return Ask { path: "/v1/finance/analyses", body };
+        }
+        let request = ChatCompletionRequest {
             model,
             messages,
             stream: Some(true),
-            stream_options: Some(StreamOptions { include_usage: Some(true), ..StreamOptions::default() }),
+            stream_options: Some(options),
             ..ChatCompletionRequest::default()
-        }
+        };
+        Ask { path: "/v1/chat/completions", body: json!(request) }
     }
 }
 
-/// Appends to `answer` as the text comes in.
+/// Where the last analysis of accounts begins.
+fn begins(exchanges: &[Exchange]) -> usize {
+    exchanges.iter().rposition(|exchange| exchange.template.is_some()).unwrap_or(0)
+}
+
+/// Appends to the exchange as the answer comes in.
 async fn stream(
     key: &str,
-    request: &ChatCompletionRequest,
+    request: &Ask,
     abort: &AbortController,
-    answer: &ArcRwSignal<String>,
+    exchange: &Exchange,
 ) -> Result<(FinishReason, Stats), StreamError> {
     let start = now_ms();
-    let chunks = api::chat(key, request, &abort.signal()).await?;
+    let chunks = api::ask(key, request, &abort.signal()).await?;
     pin_mut!(chunks);
     let (mut reason, mut usage, mut first, mut last) = (None, None, None, start);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
+        if let Some(facts) = chunk.zyron_facts {
+            exchange.facts.update(|known| known.extend(facts));
+        }
         if let Some(choice) = chunk.choices.first() {
             if let Some(text) = choice.delta.content.as_deref().filter(|text| !text.is_empty()) {
                 last = now_ms();
                 first.get_or_insert(last);
-                answer.update(|answer| answer.push_str(text));
+                exchange.answer.update(|answer| answer.push_str(text));
+            }
+            if let Some(numbers) = &choice.delta.zyron_numbers {
+                exchange.numbers.update(|known| known.extend(numbers.iter().cloned()));
             }
             reason = reason.or(choice.finish_reason);
         }

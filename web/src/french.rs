@@ -3,6 +3,8 @@
 
 use js_sys::{Intl, Object, Reflect};
 use wasm_bindgen::JsValue;
+use zyron_finance::check::Verdict;
+use zyron_finance::facts::SheetFact;
 use zyron_openapi::sse::StreamError;
 use zyron_openapi::{FinishReason, Model};
 
@@ -52,6 +54,20 @@ fn stats(stats: &Stats) -> String {
         parts.push(format!("{} tokens lus, {} écrits", count(usage.prompt_tokens), count(usage.completion_tokens)));
     }
     parts.join(" · ")
+}
+
+/// What is known of a number: a name for it in the page's style, and words.
+pub(crate) fn verdict(verdict: &Verdict, facts: &[SheetFact]) -> (&'static str, String) {
+    match verdict {
+        Verdict::Source { fact } => {
+            let fact = facts.iter().find(|known| known.id == *fact);
+            let words = fact.map(|fact| format!("{} {}\u{a0}: {}", fact.label, fact.period, fact.written));
+            ("source", words.unwrap_or_else(|| "dans les comptes".to_owned()))
+        }
+        Verdict::Derived { expression, .. } => ("derived", expression.clone()),
+        Verdict::Given => ("given", "dans la question, ou année des comptes".to_owned()),
+        Verdict::NotFound => ("not-found", "introuvable dans les comptes\u{a0}: à vérifier".to_owned()),
+    }
 }
 
 /// What went wrong and what to do about it.

@@ -1,10 +1,12 @@
 //! The playground: a page on which an analyst talks to the model.
 //!
-//! [`view`] draws what [`conversation`] holds; [`api`] talks to the server; [`french`] is every word about numbers and
+//! [`view`] draws what [`conversation`] holds, [`desk_view`] what lies on the [`desk`]; [`api`] talks to the server; [`french`] is every word about numbers and
 //! errors. It uses the public API and nothing else, so whatever the page can do, a client of the API can.
 
 mod api;
 mod conversation;
+mod desk;
+mod desk_view;
 mod french;
 mod view;
 

@@ -3,8 +3,11 @@
 use leptos::mount::mount_to_body;
 use leptos::prelude::*;
 use web_sys::{KeyboardEvent, SubmitEvent};
+use zyron_finance::facts::SheetFact;
+use zyron_openapi::finance::CheckedNumber;
 
 use crate::conversation::{Conversation, Exchange};
+use crate::desk_view::desk_view;
 use crate::french;
 
 /// Puts the page into the document.
@@ -38,11 +41,14 @@ fn Page() -> impl IntoView {
             </button>
         </header>
         <main>
-            <section class="exchanges" role="log" aria-label="Conversation">
-                <For each=move || conversation.exchanges.get() key=|exchange| exchange.id let:exchange>
-                    <ExchangeView exchange/>
-                </For>
-            </section>
+            {desk_view(conversation.desk)}
+            <div class="talk">
+                <section class="exchanges" role="log" aria-label="Conversation">
+                    <For each=move || conversation.exchanges.get() key=|exchange| exchange.id let:exchange>
+                        <ExchangeView exchange/>
+                    </For>
+                </section>
+            </div>
         </main>
         <footer>
             <Key conversation/>
@@ -60,20 +66,45 @@ fn Page() -> impl IntoView {
 
 #[component]
 fn ExchangeView(exchange: Exchange) -> impl IntoView {
-    let Exchange { question, answer, ending, .. } = exchange;
+    let Exchange { question, template, answer, numbers, facts, ending, .. } = exchange;
+    let title = template.map(|(_, title)| view! { <strong>{title}</strong> });
+    let text = move || {
+        let numbers = numbers.get();
+        answer.with(|answer| match numbers.as_slice() {
+            [] => answer.clone().into_any(),
+            numbers => facts.with(|facts| marked(answer, numbers, facts)),
+        })
+    };
     let is_running = {
         let ending = ending.clone();
         move || ending.with(Option::is_none)
     };
     view! {
-        <article class="question" data-testid="message-user">{question}</article>
+        <article class="question" data-testid="message-user">{title}{question}</article>
         <article class="answer" class:running=is_running.clone() aria-busy=move || is_running().to_string()>
-            <div data-testid="message-assistant">{move || answer.get()}</div>
+            <div data-testid="message-assistant">{text}</div>
             <p class="ending" data-testid="stats">
                 {move || ending.with(|ending| ending.as_ref().map(french::ending))}
             </p>
         </article>
     }
+}
+
+/// An answer whose numbers say where they are from.
+fn marked(answer: &str, numbers: &[CheckedNumber], facts: &[SheetFact]) -> AnyView {
+    let chars: Vec<char> = answer.chars().collect();
+    let text = |range: std::ops::Range<usize>| chars.get(range).unwrap_or_default().iter().collect::<String>();
+    let mut views = Vec::new();
+    let mut done = 0;
+    for number in numbers {
+        views.push(text(done..number.start).into_any());
+        let (class, words) = french::verdict(&number.verdict, facts);
+        let span = text(number.start..number.end);
+        views.push(view! { <mark class=class title=words.clone() data-verdict=class>{span}<span class="hidden">{format!(" ({words})")}</span></mark> }.into_any());
+        done = number.end;
+    }
+    views.push(text(done..chars.len()).into_any());
+    views.into_any()
 }
 
 #[component]
@@ -106,8 +137,21 @@ fn Composer(conversation: Conversation) -> impl IntoView {
             conversation.send();
         }
     };
+    let template = move || {
+        let offered = conversation.templates.get();
+        let option = |id: String, title: String| view! { <option value=id>{title}</option> };
+        let options = offered.into_iter().map(|template| option(template.id, template.title)).collect_view();
+        view! {
+            <label for="template">"Analyse"</label>
+            <select id="template" data-testid="template" bind:value=conversation.desk.template>
+                {option(String::new(), "Question libre".to_owned())}
+                {options}
+            </select>
+        }
+    };
     view! {
         <form class="composer" on:submit=submit>
+            {move || conversation.desk.reading.with(Option::is_some).then(template)}
             <textarea
                 data-testid="input"
                 aria-label="Votre question"

@@ -11,9 +11,20 @@ use crate::{bench, checkpoint, clients, compat, mini, openapi, python, rust_targ
 
 /// The crates that are built for the server. Xtask and the page would change the features of what they share with
 /// these, and so have most of it compiled twice; they are checked apart.
-const SERVER: &[&str] = &["--workspace", "--exclude", "xtask", "--exclude", "zyron-web"];
+const SERVER: &[&str] = &["--workspace", "--exclude", "xtask", "--exclude", "zyron-web", "--exclude", "zyron-reader"];
 const XTASK: &[&str] = &["--package", "xtask"];
-const PAGE: &[&str] = &["-p", "zyron-web", "-p", "zyron-openapi", "-p", "zyron-finance", "--target", rust_target::WASM];
+const PAGE: &[&str] = &[
+    "-p",
+    "zyron-web",
+    "-p",
+    "zyron-reader",
+    "-p",
+    "zyron-openapi",
+    "-p",
+    "zyron-finance",
+    "--target",
+    rust_target::WASM,
+];
 
 /// Runs them all and stops at the first that fails. `fast` leaves out those that rarely do.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {

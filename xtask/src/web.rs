@@ -15,24 +15,29 @@ use crate::process::run;
 use crate::rust_target;
 use crate::workspace::Workspace;
 
-/// What `cargo` compiles and what the browser loads it as.
-const NAME: &str = "zyron_web";
+/// What `cargo` compiles and what the browser loads it as: the page, and what reads files in a worker.
+const NAMES: [&str; 2] = [PAGE, READER];
+const PAGE: &str = "zyron_web";
+const READER: &str = "zyron_reader";
 
 /// Builds the page. What has not changed is not written, so that cargo need not embed it again.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     // A profile of its own, for size: what it is built with is used for nothing else.
-    let mut cargo = workspace.cargo(["build", "--profile", "page", "--package", "zyron-web", "--target"]);
+    let mut cargo =
+        workspace.cargo(["build", "--profile", "page", "-p", "zyron-web", "-p", "zyron-reader", "--target"]);
     run(cargo.arg(rust_target::WASM))?;
-    let compiled = workspace.target().join(rust_target::WASM).join(format!("page/{NAME}.wasm"));
-    let bound = compiled.with_file_name("bound");
-    bind(&compiled, &bound).with_context(|| format!("could not make {NAME}.wasm loadable"))?;
+    let compiled = workspace.target().join(rust_target::WASM).join("page");
+    let bound = compiled.join("bound");
+    for name in NAMES {
+        bind(&compiled, name, &bound).with_context(|| format!("could not make {name}.wasm loadable"))?;
+    }
     let files = lay_out(&workspace.path("web"), &bound)?;
     write(&workspace.path("web/dist"), &files)
 }
 
-fn bind(compiled: &Path, to: &Path) -> Result<()> {
+fn bind(compiled: &Path, name: &str, to: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(compiled).out_name(NAME).web(true)?.typescript(false);
+    bindgen.input_path(compiled.join(format!("{name}.wasm"))).out_name(name).web(true)?.typescript(false);
     bindgen.remove_name_section(true).remove_producers_section(true).generate(to)
 }
 
@@ -48,11 +53,17 @@ fn lay_out(sources: &Path, bound: &Path) -> Result<Files> {
         format!("/{path}")
     };
     let style = add("style", "css", read(&sources.join("style.css"))?);
-    let wasm = add(NAME, "wasm", read(&bound.join(format!("{NAME}_bg.wasm")))?);
-    let module = add(NAME, "js", read(&bound.join(format!("{NAME}.js")))?);
-    let boot = fill(&sources.join("boot.js"), &[("module", &module), ("wasm", &wasm)])?;
+    let mut module = |name: &str| -> Result<[String; 2]> {
+        let wasm = add(name, "wasm", read(&bound.join(format!("{name}_bg.wasm")))?);
+        Ok([add(name, "js", read(&bound.join(format!("{name}.js")))?), wasm])
+    };
+    let ([page, page_wasm], [reader, reader_wasm]) = (module(PAGE)?, module(READER)?);
+    let boot = fill(&sources.join("boot.js"), &[("module", &page), ("wasm", &page_wasm)])?;
     let boot = add("boot", "js", boot.into_bytes());
-    let index = fill(&sources.join("index.html"), &[("style", &style), ("module", &module), ("boot", &boot)])?;
+    let worker = fill(&sources.join("reader.js"), &[("module", &reader), ("wasm", &reader_wasm)])?;
+    let worker = add("reader", "js", worker.into_bytes());
+    let named = [("style", &*style), ("module", &page), ("boot", &boot), ("reader", &worker)];
+    let index = fill(&sources.join("index.html"), &named)?;
     files.insert("index.html".to_owned(), index.into_bytes());
     Ok(files)
 }
@@ -103,12 +114,15 @@ mod tests {
 
     fn sources(style: &str) -> TempDir {
         let folder = TempDir::new().unwrap();
-        let path = |name| folder.path().join(name);
+        let path = |name: &str| folder.path().join(name);
         fs::write(path("style.css"), style).unwrap();
         fs::write(path("boot.js"), "{{module}} {{wasm}}").unwrap();
-        fs::write(path("index.html"), "{{style}} {{module}} {{boot}}").unwrap();
-        fs::write(path("zyron_web_bg.wasm"), "wasm").unwrap();
-        fs::write(path("zyron_web.js"), "module").unwrap();
+        fs::write(path("reader.js"), "{{module}} {{wasm}}").unwrap();
+        fs::write(path("index.html"), "{{style}} {{module}} {{boot}} {{reader}}").unwrap();
+        for name in NAMES {
+            fs::write(path(&format!("{name}_bg.wasm")), format!("wasm of {name}")).unwrap();
+            fs::write(path(&format!("{name}.js")), format!("module of {name}")).unwrap();
+        }
         folder
     }
 
@@ -118,13 +132,15 @@ mod tests {
         let files = lay_out(folder.path(), folder.path()).unwrap();
         let index = String::from_utf8(files["index.html"].clone()).unwrap();
         let named: Vec<&str> = index.split(' ').collect();
-        assert_eq!(named.len(), 3);
+        assert_eq!(named.len(), 4);
         for name in named {
             assert!(files.contains_key(name.trim_start_matches('/')), "{name}");
         }
-        let boot = files.iter().find(|(name, _)| name.starts_with("assets/boot.")).unwrap().1;
-        let boot = std::str::from_utf8(boot).unwrap();
-        assert!(boot.split(' ').all(|name| files.contains_key(name.trim_start_matches('/'))), "{boot}");
+        for script in ["assets/boot.", "assets/reader."] {
+            let script = files.iter().find(|(name, _)| name.starts_with(script)).unwrap().1;
+            let script = std::str::from_utf8(script).unwrap();
+            assert!(script.split(' ').all(|name| files.contains_key(name.trim_start_matches('/'))), "{script}");
+        }
     }
 
     #[test]
