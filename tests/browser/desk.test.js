@@ -71,6 +71,20 @@ test("files are read here, and the numbers of an answer say where they are from"
   assert.deepEqual(problems, []);
 });
 
+test("an analysis that fails can be asked for again", async () => {
+  const { page, at } = await open(scripted);
+  await at("end").fill("2024-12-31");
+  await at("files").setInputFiles(file("balance.csv", BALANCE));
+  await page.locator("tr[data-item=ebe]").waitFor();
+  await page.route("**/v1/finance/analyses", (route) => route.abort());
+  await at("template").selectOption("bilan");
+  await at("input").fill("Et la trésorerie ?");
+  await at("send").click();
+  await at("error").filter({ hasText: "connexion" }).waitFor();
+  assert.equal(await at("template").inputValue(), "bilan");
+  assert.equal(await at("input").inputValue(), "Et la trésorerie ?");
+});
+
 test("what cannot be read is said, and the desk stays as it was", async () => {
   const { page, problems, at } = await open(scripted);
   await at("end").fill("2024-12-31");

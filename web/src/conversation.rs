@@ -200,6 +200,9 @@ impl Conversation {
             // The question goes back to where it can be sent again.
             self.exchanges.update(|exchanges| drop(exchanges.remove(place)));
             self.draft.update(|draft| draft.insert_str(0, &exchange.question));
+            if let Some((template, _)) = &exchange.template {
+                self.desk.template.set(template.clone());
+            }
         }
     }
 
