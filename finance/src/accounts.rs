@@ -9,8 +9,6 @@ use crate::statement::{Account, Anomaly, AnomalyKind, Figure};
 
 /// Unknown accounts that are named; the others are counted.
 const UNKNOWN: usize = 20;
-/// Places that a sum lists.
-const PLACES: usize = 4;
 
 /// The lines of a fiscal year, by their identifiers: all of them, as a ledger has every account. Accounts outside the
 /// classes 1 to 7 are no part of them; an anomaly names each, but those of class 8, which are beside the accounts by
@@ -32,8 +30,7 @@ pub fn lines(accounts: &[Account]) -> (BTreeMap<String, Figure>, Vec<Anomaly>) {
         };
         let figure = lines.entry(item.id.to_owned()).or_insert_with(|| zero(item).1);
         figure.value += if item.is_debit() { account.balance } else { -account.balance };
-        let room = PLACES.saturating_sub(figure.places.len());
-        figure.places.extend(account.places.iter().take(room).cloned());
+        figure.add_places(&account.places);
         figure.accounts.push(account.number.clone());
     }
     (lines, anomalies)

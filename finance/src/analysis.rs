@@ -208,7 +208,7 @@ impl<'a> Computer<'a> {
             return known.clone();
         }
         let given = self.statement.years[year].lines.get(id).map(|figure| figure.value);
-        let missing = || Undefined::Missing { item: items::item(id).map_or(id, |item| item.label).to_owned() };
+        let missing = || Undefined::Missing { item: items::label(id).to_owned() };
         let is_zero = self.is_zero(year, id);
         let computed = match (given, items::formula(id)) {
             (Some(value), _) => Ok(value),
@@ -341,15 +341,14 @@ impl<'a> Computer<'a> {
         kind: AnomalyKind,
         anomalies: &mut Vec<Anomaly>,
     ) {
-        let label = |id| items::item(id).map_or(id, |item| item.label);
         let (Ok(left), Ok(right)) = (self.value(year, one), self.value(year, other)) else { return };
         let difference = left - right;
         if difference.abs() > self.statement.step * Decimal::TEN {
             let message = format!(
                 "{} ({}) et {} ({}) diffèrent de {}, exercice clos le {}",
-                label(one),
+                items::label(one),
                 amount::written(left, 2),
-                label(other),
+                items::label(other),
                 amount::written(right, 2),
                 amount::written(difference, 2),
                 day(self.statement.years[year].end),

@@ -102,8 +102,7 @@ impl Checker {
             self.labels.push(label);
             // Its year, and the number of an account.
             for number in numbers::numbers(&fact.period).into_iter().chain(numbers::numbers(&fact.label)) {
-                let is_known = |known: &Number| known.is_year() == number.is_year() && known.size() == number.size();
-                if !self.given.iter().any(is_known) {
+                if !self.is_given(&number) {
                     self.given.push(number);
                 }
             }
@@ -232,6 +231,11 @@ pub struct Checker {
 }
 
 impl Checker {
+    fn is_given(&self, number: &Number) -> bool {
+        let is_same = |known: &Number| known.is_year() == number.is_year() && known.size() == number.size();
+        self.given.iter().any(is_same)
+    }
+
     /// The fact that a number quotes.
     fn source(&self, number: &Number, sentence: &Sentence) -> Option<usize> {
         let facts = self.facts.iter().zip(&sentence.said).enumerate();
@@ -247,8 +251,7 @@ impl Checker {
         if let Some(fact) = source {
             return Verdict::Source { fact: self.facts[fact].id.clone() };
         }
-        let is_given = |known: &Number| known.is_year() == number.is_year() && known.size() == number.size();
-        if self.given.iter().any(is_given) {
+        if self.is_given(number) {
             return Verdict::Given;
         }
         if number.is_year() {

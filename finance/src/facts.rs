@@ -163,24 +163,9 @@ impl FactSheet {
         year: &YearAnalysis,
         item: &str,
     ) -> Option<SheetFact> {
-        let known = self.facts.iter().find(|fact| fact.item == item && fact.year == year.end);
-        if let Some(known) = known {
-            return Some(known.clone());
-        }
         let result = year.get(item)?;
-        let value = result.value?;
-        let fact = SheetFact {
-            id: format!("F{}", self.facts.len() + 1),
-            item: item.to_owned(),
-            label: result.label.clone(),
-            period: period(analysis, year.end),
-            year: year.end,
-            value,
-            unit: result.unit,
-            written: result.unit.written(value, &statement.currency),
-        };
-        self.facts.push(fact.clone());
-        Some(fact)
+        let name = (item.to_owned(), result.label.clone());
+        Some(self.keep(statement, analysis, year.end, name, (result.value?, result.unit)))
     }
 
     /// The balance of an account, which from now on is one of the facts, if it was not.
@@ -192,21 +177,26 @@ impl FactSheet {
         number: &str,
         value: Decimal,
     ) {
-        let item = format!("compte:{number}");
-        if self.facts.iter().any(|fact| fact.item == item && fact.year == year) {
-            return;
+        let name = (format!("compte:{number}"), format!("Compte {number}"));
+        self.keep(statement, analysis, year, name, (value, items::Unit::Currency));
+    }
+
+    fn keep(
+        &mut self,
+        statement: &Statement,
+        analysis: &Analysis,
+        year: NaiveDate,
+        (item, label): (String, String),
+        (value, unit): (Decimal, items::Unit),
+    ) -> SheetFact {
+        if let Some(known) = self.facts.iter().find(|fact| fact.item == item && fact.year == year) {
+            return known.clone();
         }
-        let unit = items::Unit::Currency;
-        self.facts.push(SheetFact {
-            id: format!("F{}", self.facts.len() + 1),
-            item,
-            label: format!("Compte {number}"),
-            period: period(analysis, year),
-            year,
-            value,
-            unit,
-            written: unit.written(value, &statement.currency),
-        });
+        let (period, written) = (period(analysis, year), unit.written(value, &statement.currency));
+        let fact =
+            SheetFact { id: format!("F{}", self.facts.len() + 1), item, label, period, year, value, unit, written };
+        self.facts.push(fact.clone());
+        fact
     }
 
     /// The facts as what an answer is checked against.

@@ -148,5 +148,15 @@ pub enum ImportError {
     Unknown(String),
 }
 
+impl ImportError {
+    fn damaged(file: &str, reason: impl Into<String>) -> Self {
+        Self::Read { file: file.to_owned(), reason: reason.into() }
+    }
+
+    fn too_large(file: &str, what: impl Into<String>) -> Self {
+        Self::TooLarge { file: file.to_owned(), what: what.into() }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -147,6 +147,11 @@ pub fn item(id: &str) -> Option<&'static Item> {
     BY_ID.get(id).copied()
 }
 
+/// An item's name; of one that does not exist, its identifier.
+pub(crate) fn label(id: &str) -> &str {
+    item(id).map_or(id, |item| item.label)
+}
+
 /// The item of a box of the forms 2050 to 2053.
 pub fn of_code(code: &str) -> Option<&'static Item> {
     static BY_CODE: LazyLock<HashMap<&'static str, &'static Item>> =

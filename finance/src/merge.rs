@@ -51,7 +51,7 @@ fn merge_year(year: &mut Year, other: Year) -> Vec<Anomaly> {
     for (id, figure) in other.lines {
         match year.lines.get(&id) {
             Some(known) if known.value != figure.value => {
-                let label = items::item(&id).map_or(id.as_str(), |item| item.label);
+                let label = items::label(&id);
                 let (one, other) = (amount::written(known.value, 2), amount::written(figure.value, 2));
                 anomalies.push(Anomaly {
                     kind: AnomalyKind::Duplicate,

@@ -63,12 +63,11 @@ impl Reading {
         };
         let siren = statement.company.siren.map(|siren| format!("SIREN {siren}"));
         let company: Vec<String> = statement.company.name.clone().into_iter().chain(siren).collect();
-        let alert = |alert: &Alert| format!("{}\u{a0}: {}. {}.", day(alert.year), alert.message, alert.source);
         Self {
             company: company.join(", "),
             years: analysis.years.iter().map(|year| day(year.end)).collect(),
             tables: tables(analysis).iter().map(table).collect(),
-            observations: report.alerts.iter().map(alert).collect(),
+            observations: report.alerts.iter().map(Alert::written).collect(),
             anomalies: report.anomalies.iter().map(Anomaly::written).collect(),
             facts: report.fact_sheet.facts.clone(),
             statement: serde_json::to_value(lines_only(statement)).unwrap_or_default(),
@@ -82,13 +81,11 @@ fn read_row(row: &Row, statement: &Statement) -> ReadRow {
         let places: Vec<String> = figure.places.iter().map(Place::written).collect();
         Some(places.join(", "))
     };
-    let has_change = row.cells.len() > 1;
     ReadRow {
         id: row.id.to_owned(),
         label: row.label.clone(),
-        cells: row.cells.iter().map(|cell| cell.written(row.unit, &statement.currency)).collect(),
-        change: has_change
-            .then(|| row.change.as_ref().map_or_else(|| "–".to_owned(), |change| change.written(row.unit))),
+        cells: row.written(&statement.currency),
+        change: row.written_change(),
         source: row.formula.clone().or_else(places).unwrap_or_default(),
     }
 }

@@ -102,7 +102,7 @@ const TITLES: [(&str, &str, &[Group]); 6] = [
 pub fn tables(analysis: &Analysis) -> Vec<Table> {
     let Some(last) = analysis.years.last() else { return Vec::new() };
     let table = |(title, name, groups): (&'static str, &'static str, &[Group])| {
-        let all = crate::items::all().filter(|item| groups.contains(&item.group));
+        let all = items::all().filter(|item| groups.contains(&item.group));
         let rows = all.filter_map(|item| {
             let results: Vec<Option<&Computed>> = analysis.years.iter().map(|year| year.get(item.id)).collect();
             let cells: Vec<Cell> = results.iter().map(|result| cell(*result)).collect();
@@ -205,7 +205,7 @@ fn grids(report: &Report) -> Vec<(String, Vec<Vec<String>>)> {
         tables(analysis).into_iter().map(|table| (table.title.to_owned(), table.lines(statement, analysis))).collect();
     if let (Some(first), Some(last)) = (months.first(), months.last()) {
         let shown: Vec<&str> = monthly::SHOWN.into_iter().filter(|id| first.results.contains_key(*id)).collect();
-        let label = |id: &&str| items::item(id).map_or(*id, |item| item.label).to_owned();
+        let label = |id: &&str| items::label(id).to_owned();
         let mut lines = vec![std::iter::once(String::new()).chain(shown.iter().map(label)).collect::<Vec<_>>()];
         for month in months {
             let value = |id: &&str| month.results.get(*id).copied().unwrap_or_default();
@@ -228,9 +228,8 @@ fn grids(report: &Report) -> Vec<(String, Vec<Vec<String>>)> {
 
 /// What is seen and what is wrong, under their titles.
 fn points(report: &Report) -> Vec<(&'static str, Vec<String>)> {
-    let alert = |alert: &Alert| format!("{}\u{a0}: {}. {}.", day(alert.year), alert.message, alert.source);
     let all = [
-        ("Observations", report.alerts.iter().map(alert).collect()),
+        ("Observations", report.alerts.iter().map(Alert::written).collect()),
         ("Anomalies", report.anomalies.iter().map(Anomaly::written).collect::<Vec<_>>()),
     ];
     all.into_iter().filter(|(_, points)| !points.is_empty()).collect()
@@ -270,6 +269,13 @@ impl Place {
     }
 }
 
+impl Alert {
+    /// With its year and the threshold's source, for a French reader.
+    pub fn written(&self) -> String {
+        format!("{}\u{a0}: {}. {}.", day(self.year), self.message, self.source)
+    }
+}
+
 impl Anomaly {
     /// With its place, for a French reader.
     pub fn written(&self) -> String {
@@ -284,18 +290,28 @@ impl Anomaly {
     }
 }
 
+impl Row {
+    /// What a reader sees of its cells.
+    pub fn written(&self, currency: &str) -> Vec<String> {
+        self.cells.iter().map(|cell| cell.written(self.unit, currency)).collect()
+    }
+
+    /// What a reader sees of its change; nothing where there is one year only.
+    pub fn written_change(&self) -> Option<String> {
+        let written = || self.change.as_ref().map_or_else(|| "–".to_owned(), |change| change.written(self.unit));
+        (self.cells.len() > 1).then(written)
+    }
+}
+
 impl Table {
     /// A heading and the rows, each with a cell for the label, one for each year, and one for the change.
     fn lines(&self, statement: &Statement, analysis: &Analysis) -> Vec<Vec<String>> {
         let years = analysis.years.iter().map(|year| day(year.end));
-        let has_change = analysis.years.len() > 1;
-        let heading = std::iter::once(String::new()).chain(years);
-        let mut lines = vec![heading.chain(has_change.then(|| "Variation".to_owned())).collect()];
+        let change = (analysis.years.len() > 1).then(|| "Variation".to_owned());
+        let mut lines = vec![std::iter::once(String::new()).chain(years).chain(change).collect()];
         for row in &self.rows {
-            let cells = row.cells.iter().map(|cell| cell.written(row.unit, &statement.currency));
-            let change = row.change.as_ref().map_or("–".to_owned(), |change| change.written(row.unit));
-            let line = std::iter::once(row.label.clone()).chain(cells).chain(has_change.then_some(change));
-            lines.push(line.collect());
+            let cells = row.written(&statement.currency).into_iter().chain(row.written_change());
+            lines.push(std::iter::once(row.label.clone()).chain(cells).collect());
         }
         lines
     }

@@ -42,6 +42,9 @@ pub struct Statement {
 /// Fiscal years that a statement has at most.
 const MOST_YEARS: usize = 20;
 
+/// Places that a sum lists.
+const MOST_PLACES: usize = 4;
+
 /// Characters of a company's name, at most.
 const MOST_NAME: usize = 300;
 /// Months of a fiscal year, at most: the law allows for 24, and a company's first one may be an odd one.
@@ -259,6 +262,12 @@ impl Figure {
     /// One that no place is known of.
     pub fn of(value: impl Into<Decimal>) -> Self {
         Self { value: value.into(), places: Vec::new(), accounts: Vec::new() }
+    }
+
+    /// Adds where a part of it was read, as long as it lists few places.
+    pub(crate) fn add_places<'a>(&mut self, places: impl IntoIterator<Item = &'a Place>) {
+        let room = MOST_PLACES.saturating_sub(self.places.len());
+        self.places.extend(places.into_iter().take(room).cloned());
     }
 }
 

@@ -215,6 +215,13 @@ pub struct LimitsConfig {
     pub request_timeout_ms: u64,
 }
 
+impl LimitsConfig {
+    /// Most tokens to generate, where that is limited at all.
+    pub(crate) fn most_tokens(&self) -> usize {
+        if self.max_tokens == 0 { usize::MAX } else { self.max_tokens }
+    }
+}
+
 /// Which answers of `/v1/responses` are kept.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

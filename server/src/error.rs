@@ -110,6 +110,26 @@ impl ApiError {
         Self::InvalidRequest { message: message.into(), param: Some(param.into()), code: Some("unsupported_parameter") }
     }
 
+    /// A field that must be there. `advice` may be empty.
+    pub(crate) fn missing(param: impl Into<String>, advice: &str) -> Self {
+        Self::named("Missing required parameter", param.into(), advice, "missing_required_parameter")
+    }
+
+    /// A field that there is none of. `advice` may be empty.
+    pub(crate) fn unknown(param: impl Into<String>, advice: &str) -> Self {
+        Self::named("Unknown parameter", param.into(), advice, "unknown_parameter")
+    }
+
+    fn named(what: &str, param: String, advice: &str, code: &'static str) -> Self {
+        let message = format!("{what}: `{param}`. {advice}").trim_end().to_owned();
+        Self::InvalidRequest { message, param: Some(param), code: Some(code) }
+    }
+
+    /// A body that cannot be read at all.
+    pub(crate) fn unreadable(message: impl Into<String>, code: &'static str) -> Self {
+        Self::InvalidRequest { message: message.into(), param: None, code: Some(code) }
+    }
+
     fn parts(&self) -> (StatusCode, &'static str, Option<&'static str>) {
         match self {
             Self::InvalidRequest { code, .. } => (StatusCode::BAD_REQUEST, INVALID, *code),

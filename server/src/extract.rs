@@ -45,19 +45,14 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes().into()),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::PayloadTooLarge(limit)),
-        Err(_) => Err(ApiError::InvalidRequest {
-            message: "The request's body could not be read to its end.".to_owned(),
-            param: None,
-            code: Some("invalid_body"),
-        }),
+        Err(_) => Err(ApiError::unreadable("The request's body could not be read to its end.", "invalid_body")),
     }
 }
 
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // serde would also read a struct from an array of its fields in order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        let message = "The request's body must be a JSON object.".to_owned();
-        return Err(ApiError::InvalidRequest { message, param: None, code: Some("invalid_json") });
+        return Err(ApiError::unreadable("The request's body must be a JSON object.", "invalid_json"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -73,19 +68,16 @@ fn describe(path: &str, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
     if !error.is_data() {
-        let message = format!("The request's body is not valid JSON: {text}.");
-        return ApiError::InvalidRequest { message, param: None, code: Some("invalid_json") };
+        return ApiError::unreadable(format!("The request's body is not valid JSON: {text}."), "invalid_json");
     }
     let quoted = |prefix: &str| text.strip_prefix(prefix)?.split('`').next();
     if let Some(field) = quoted("unknown field `") {
         // The path ends in the unknown field itself.
-        let message = format!("Unknown parameter: `{path}`. Check its spelling: `{field}` is not a parameter here.");
-        return ApiError::InvalidRequest { message, param: Some(path.to_owned()), code: Some("unknown_parameter") };
+        return ApiError::unknown(path, &format!("Check its spelling: `{field}` is not a parameter here."));
     }
     if let Some(field) = quoted("missing field `") {
         let param = if path.is_empty() || path == "." { field.to_owned() } else { format!("{path}.{field}") };
-        let message = format!("Missing required parameter: `{param}`.");
-        return ApiError::InvalidRequest { message, param: Some(param), code: Some("missing_required_parameter") };
+        return ApiError::missing(param, "");
     }
     let param = (!matches!(path, "" | ".")).then(|| path.to_owned());
     let place = param.as_ref().map_or_else(|| "the request's body".to_owned(), |param| format!("`{param}`"));

@@ -87,12 +87,12 @@ pub(crate) async fn chat(
 ) -> Result<ChatJob, ApiError> {
     serving.check_name(&request.model)?;
     let Some(finance::Asked { statement, has_tools }) = finance::take(&mut request)? else {
-        return converse(serving, limits, request, None, None).await;
+        return converse(serving, limits, request, 0, None, None).await;
     };
     let desk = finance::desk(statement).await?;
     let (facts, question) = (desk.sheet().facts.clone(), finance::question(&request.messages));
     let finance = Finance { facts, question, template: None };
-    converse(serving, limits, request, has_tools.then_some(desk), Some(finance)).await
+    converse(serving, limits, request, 0, has_tools.then_some(desk), Some(finance)).await
 }
 
 /// Checks a request for a commentary, which is a chat completion about figures.
@@ -105,14 +105,16 @@ pub(crate) async fn analysis(
     let (mut request, desk, finance) = finance::commentary(request).await?;
     let has_tools = finance::take(&mut request)?.is_some();
     let desk = has_tools.then(|| desk.unwrap_or_default());
-    converse(serving, limits, request, desk, Some(finance)).await.map_err(finance::as_of_commentary)
+    let answer = converse(serving, limits, request, finance::BEFORE, desk, Some(finance)).await;
+    answer.map_err(finance::as_of_commentary)
 }
 
-/// A conversation whose tools, where there is a `desk`, the server runs.
+/// A conversation whose tools, where there is a `desk`, the server runs. The first `before` messages are ours.
 async fn converse(
     serving: &Arc<Serving>,
     limits: &LimitsConfig,
     mut request: ChatCompletionRequest,
+    before: usize,
     desk: Option<Desk>,
     finance: Option<Finance>,
 ) -> Result<ChatJob, ApiError> {
@@ -131,7 +133,7 @@ async fn converse(
     let ask = Ask {
         param: "messages",
         conversation: Conversation {
-            messages: messages::read(request.messages, limits.max_messages, tokenizer)?,
+            messages: messages::read(request.messages, before, limits.max_messages, tokenizer)?,
             tools: tools.as_ref().map(|tools| tools.shown.clone()).unwrap_or_default(),
             add_generation_prompt,
             variables,
@@ -152,16 +154,12 @@ async fn converse(
             (None, Some(tokens)) => Some(("max_tokens", tokens)),
             (None, None) => None,
         },
+        most_tokens: limits.most_tokens(),
         choices: choices("n", request.n, limits)?,
         logprobs,
     };
-    let mut rounds = desk.map(|desk| Plan { desk, ask: ask.clone(), tools: format });
+    let rounds = desk.map(|desk| Plan::new(desk, ask.clone(), format));
     let job = ask.prepare(serving, limits).await?;
-    if let Some(Plan { ask, .. }) = &mut rounds {
-        // What one request may generate is for all rounds.
-        let limit = if limits.max_tokens == 0 { u64::MAX } else { limits.max_tokens as u64 };
-        ask.max_tokens.get_or_insert(("max_completion_tokens", limit));
-    }
     // Where the server runs the tools, calls are read by it, and what is left is text.
     let tools = format.filter(|_| rounds.is_none());
     Ok(ChatJob { job, streaming, tools, logprobs: logprobs.is_some(), finance, rounds })
@@ -178,27 +176,20 @@ pub(crate) struct Ask {
     form: Option<Form>,
     sampling: Sampling,
     stop: Vec<String>,
-    /// The field and the value that limit the answer.
+    /// The tokens that are asked for, and the field: they must fit.
     max_tokens: Option<(&'static str, u64)>,
+    /// Where none are asked for, an answer has this many or ends where the context does.
+    most_tokens: usize,
     choices: usize,
     logprobs: Option<usize>,
 }
 
 impl Ask {
     /// Renders it, tokenizes it, compiles what the answer must look like.
-    pub(crate) async fn prepare(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
-        self.prepare_as(serving, limits, false).await
-    }
-
-    /// The same for a later round of an answer, which ends where the context does.
     ///
     /// # Errors
-    /// [`ApiError::ContextLengthExceeded`] where nothing is left of the context.
-    pub(crate) async fn prepare_next(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
-        self.prepare_as(serving, limits, true).await
-    }
-
-    async fn prepare_as(self, serving: &Arc<Serving>, limits: &LimitsConfig, is_next: bool) -> Result<Job, ApiError> {
+    /// [`ApiError::ContextLengthExceeded`] where there is no room for what is asked for, or for one token.
+    pub(crate) async fn prepare(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
         let Self { param, conversation, continue_final, tools, form, sampling, mut stop, logprobs, .. } = self;
         let format = serving.tool_format;
         let mut shown_control = Vec::new();
@@ -217,9 +208,7 @@ impl Ask {
             Ok((prompt(conversation, continue_final, serving, param)?, goal.compile(serving)?))
         };
         let (prompt, constraint) = off_thread(serving, limits, turns, work).await?;
-        let left = serving.engine.context_length().saturating_sub(prompt.len()).max(1) as u64;
-        let asked = self.max_tokens.map(|(param, tokens)| (param, if is_next { tokens.min(left) } else { tokens }));
-        let max_tokens = max_tokens(serving, limits, prompt.len(), asked, param)?;
+        let max_tokens = max_tokens(serving, self.most_tokens, prompt.len(), self.max_tokens, param)?;
         let prompt_tokens = prompt.len() as u64;
         let request = move |choice| GenerateRequest {
             sampling: for_choice(&sampling, choice),
@@ -434,10 +423,11 @@ pub(crate) fn too_many_tokens(param: &str, tokens: usize, limit: usize) -> ApiEr
     ApiError::invalid(param, format!("`{param}` is {tokens}; this server's limit is {limit}."))
 }
 
-/// How many tokens may be generated after the prompt. Nothing is cut in silence: what does not fit is an error.
+/// How many tokens may be generated after the prompt, `limit` at most. Nothing is cut in silence: what does not fit is
+/// an error.
 fn max_tokens(
     serving: &Serving,
-    limits: &LimitsConfig,
+    limit: usize,
     prompt_tokens: usize,
     asked: Option<(&'static str, u64)>,
     prompt_param: &'static str,
@@ -447,7 +437,6 @@ fn max_tokens(
     }
     let context_length = serving.engine.context_length();
     let left = context_length.saturating_sub(prompt_tokens);
-    let limit = if limits.max_tokens == 0 { context_length } else { limits.max_tokens };
     let wanted = match asked {
         None => left.min(limit).max(1),
         // A completion may only read its prompt.

@@ -14,6 +14,7 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use rust_decimal::Decimal;
 
 use super::ImportError;
+use super::heading::end_of_month;
 use super::log::Log;
 use super::text::{decode, line};
 use crate::accounts;
@@ -71,7 +72,7 @@ pub fn read(reader: impl Read, name: &str) -> Result<Statement, ImportError> {
 
 /// The same, with the last day of the fiscal year where neither the name nor a date says it.
 pub(super) fn read_until(reader: impl Read, name: &str, end: Option<NaiveDate>) -> Result<Statement, ImportError> {
-    let failed = |error: &dyn std::fmt::Display| ImportError::Read { file: name.to_owned(), reason: error.to_string() };
+    let failed = |error: &dyn std::fmt::Display| ImportError::damaged(name, error.to_string());
     let mut reader = unicode(reader).map_err(|error| failed(&error))?;
     let mut sample = Vec::new();
     reader.by_ref().take(SAMPLE).read_to_end(&mut sample).map_err(|error| failed(&error))?;
@@ -234,12 +235,9 @@ impl<'a> Ledger<'a> {
                 "le nom du fichier n’est pas de la forme SirenFECAAAAMMJJ (article A47 A-1 du LPF)".to_owned()
             });
         }
-        let missing: Vec<&str> =
-            COLUMNS.iter().zip(columns.at).filter(|(_, at)| at.is_none()).map(|(name, _)| *name).collect();
-        let missing: Vec<&str> = match columns.amount_and_side {
-            Some(_) => missing.into_iter().filter(|name| !matches!(*name, "Debit" | "Credit")).collect(),
-            None => missing,
-        };
+        let is_replaced = |name: &str| columns.amount_and_side.is_some() && matches!(name, "Debit" | "Credit");
+        let missing = COLUMNS.into_iter().zip(columns.at).filter(|(name, at)| at.is_none() && !is_replaced(name));
+        let missing: Vec<&str> = missing.map(|(name, _)| name).collect();
         if !missing.is_empty() {
             log.add(AnomalyKind::Missing, "columns", Some("1".to_owned()), || {
                 format!("colonnes absentes\u{a0}: {}", missing.join(", "))
@@ -342,10 +340,7 @@ impl<'a> Ledger<'a> {
         if entries <= MOST && accounts <= MOST_ACCOUNTS {
             return Ok(());
         }
-        Err(ImportError::TooLarge {
-            file: self.file.to_owned(),
-            what: "plus d’écritures qu’il n’est permis".to_owned(),
-        })
+        Err(ImportError::too_large(self.file, "plus d’écritures qu’il n’est permis"))
     }
 
     fn amounts(&self, cell: &impl Fn(Option<usize>) -> String) -> Result<(Decimal, Decimal), amount::AmountError> {
@@ -414,7 +409,7 @@ impl<'a> Ledger<'a> {
 
     fn into_statement(mut self, end: Option<NaiveDate>) -> Statement {
         self.check_balances();
-        let end = self.end.or_else(|| self.last.and_then(end_of_month)).or(end);
+        let end = self.end.or_else(|| self.last.map(end_of_month)).or(end);
         let Some(end) = end else {
             self.log.add(AnomalyKind::Missing, "year", None, || "aucune date\u{a0}: l’exercice est inconnu".to_owned());
             return Statement { company: self.company, anomalies: self.log.into_anomalies(), ..Statement::default() };
@@ -531,10 +526,6 @@ impl Balance {
             places: vec![place.clone()],
         })
     }
-}
-
-fn end_of_month(date: NaiveDate) -> Option<NaiveDate> {
-    NaiveDate::from_ymd_opt(date.year(), date.month(), 1)?.checked_add_months(Months::new(1))?.pred_opt()
 }
 
 /// The company and the year's last day, of a name such as `732829320FEC20241231.txt`.

@@ -330,7 +330,8 @@ fn back(day: NaiveDate, years: i64) -> NaiveDate {
     if day == end_of_month(day) { end_of_month(moved) } else { moved }
 }
 
-fn end_of_month(date: NaiveDate) -> NaiveDate {
+/// The last day of its month.
+pub(super) fn end_of_month(date: NaiveDate) -> NaiveDate {
     let next = date.with_day(1).and_then(|first| first.checked_add_months(Months::new(1)));
     next.and_then(|next| next.pred_opt()).unwrap_or(date)
 }

@@ -351,7 +351,7 @@ impl<'a> Reader<'a> {
                 None if is_asset(meaning) => {}
                 None => self.log.at(AnomalyKind::Unknown, "gross", Some(place), || {
                     let what = "ce montant est dans une colonne de brut ou d’amortissements, que";
-                    format!("{what} «\u{a0}{}\u{a0}» n’a pas", label(meaning))
+                    format!("{what} «\u{a0}{}\u{a0}» n’a pas", items::label(meaning.id()))
                 }),
             }
             if column.measure == Measure::Gross {
@@ -386,7 +386,7 @@ impl<'a> Reader<'a> {
                 self.log.at(AnomalyKind::Total, "net", Some(place), || {
                     let (net, computed) = (amount::written(net, 2), amount::written(computed, 2));
                     let what = "le brut moins les amortissements font";
-                    format!("{}\u{a0}: le net donné est de {net}, {what} {computed}", label(meaning))
+                    format!("{}\u{a0}: le net donné est de {net}, {what} {computed}", items::label(meaning.id()))
                 });
             }
             _ => {}
@@ -396,10 +396,6 @@ impl<'a> Reader<'a> {
 
 fn is_asset(meaning: Meaning) -> bool {
     items::item(meaning.id()).is_some_and(|item| item.group == Group::Actif)
-}
-
-fn label(meaning: Meaning) -> &'static str {
-    items::item(meaning.id()).map_or("", |item| item.label)
 }
 
 /// What a meaning is in a column of gross amounts, of depreciation, or of others; nothing where there is no such item.

@@ -205,7 +205,7 @@ impl<'a> Builder<'a> {
     /// What follows is on another sheet.
     fn sheet(&mut self, name: Option<String>) -> Result<(), ImportError> {
         if self.sheets.len() == SHEETS {
-            return Err(self.too_large(&format!("plus de {SHEETS} feuilles")));
+            return Err(self.too_large(format!("plus de {SHEETS} feuilles")));
         }
         self.sheets.push(Sheet { name, rows: Vec::new(), notation: Notation::default() });
         Ok(())
@@ -217,12 +217,12 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         if column >= COLUMNS {
-            return Err(self.too_large(&format!("plus de {COLUMNS} colonnes")));
+            return Err(self.too_large(format!("plus de {COLUMNS} colonnes")));
         }
         if let Cell::Text(text) | Cell::Error(text) = &cell {
             self.text += text.len();
         }
-        let damaged = || damaged(self.file, "les lignes ne sont pas dans l’ordre");
+        let damaged = || ImportError::damaged(self.file, "les lignes ne sont pas dans l’ordre");
         let rows = &mut self.sheets.last_mut().ok_or_else(damaged)?.rows;
         match rows.last() {
             Some(last) if last.number > row => return Err(damaged()),
@@ -243,8 +243,8 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn too_large(&self, what: &str) -> ImportError {
-        ImportError::TooLarge { file: self.file.to_owned(), what: what.to_owned() }
+    fn too_large(&self, what: impl Into<String>) -> ImportError {
+        ImportError::too_large(self.file, what)
     }
 
     fn finish(mut self) -> Workbook {
@@ -257,10 +257,6 @@ impl<'a> Builder<'a> {
         }
         Workbook { file: self.file.to_owned(), sheets: self.sheets }
     }
-}
-
-fn damaged(file: &str, reason: &str) -> ImportError {
-    ImportError::Read { file: file.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

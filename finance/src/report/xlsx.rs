@@ -94,8 +94,7 @@ fn write_table(sheet: &mut Worksheet, table: &Table, report: &Report, formats: &
 fn write_months(sheet: &mut Worksheet, report: &Report, formats: &Formats) -> Result<(), XlsxError> {
     sheet.set_column_range_width(0, monthly::SHOWN.len() as u16, 26)?.set_freeze_panes(1, 1)?;
     for (column, id) in (1..).zip(monthly::SHOWN) {
-        let label = items::item(id).map_or(id, |item| item.label);
-        sheet.write_string_with_format(0, column, label, &formats.heading)?;
+        sheet.write_string_with_format(0, column, items::label(id), &formats.heading)?;
         for (at, month) in (1..).zip(&report.months) {
             sheet.write_string(at, 0, &month.month)?;
             if let Some(value) = month.results.get(id) {

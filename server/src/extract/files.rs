@@ -95,8 +95,7 @@ async fn of_form(request: Request, limit: usize) -> Result<Files, ApiError> {
             "end" => read.end = date(field, limit).await?,
             _ => {
                 let kind: String = kind.chars().take(64).collect();
-                let message = format!("Unknown parameter: `{kind}`. A form has `file`, once for each, and `end`.");
-                return Err(ApiError::InvalidRequest { message, param: Some(kind), code: Some("unknown_parameter") });
+                return Err(ApiError::unknown(kind, "A form has `file`, once for each, and `end`."));
             }
         }
     }
@@ -137,8 +136,7 @@ fn name(given: &str, param: &str) -> Result<String, ApiError> {
 }
 
 fn damaged(what: &str) -> ApiError {
-    let message = format!("The form could not be read: {what}.");
-    ApiError::InvalidRequest { message, param: None, code: Some("invalid_body") }
+    ApiError::unreadable(format!("The form could not be read: {what}."), "invalid_body")
 }
 
 /// What went wrong in the middle of a form.

@@ -9,10 +9,10 @@ use zyron_finance::check::{Checked, Checker, StreamedCheck};
 use zyron_finance::facts::SheetFact;
 use zyron_openapi::chat_completions::{ChatChoice, ChatChunkChoice, ChatDelta, ChatLogprobs, ChatMessage};
 use zyron_openapi::finance::{CheckedNumber, ServerToolCall, UsedTemplate};
-use zyron_openapi::tools::{FunctionCall, FunctionCallChunk, ToolCallChunk};
-use zyron_openapi::{ChatCompletion, ChatCompletionChunk, FinishReason, MessageToolCall, Role, TokenLogprob, Usage};
+use zyron_openapi::tools::{FunctionCallChunk, ToolCallChunk};
+use zyron_openapi::{ChatCompletion, ChatCompletionChunk, FinishReason, Role, TokenLogprob, Usage};
 
-use super::message::{MessageDelta, MessageReader};
+use super::message::{MessageDelta, MessageReader, Said};
 use super::{End, Part, Shape, tokens};
 use crate::state::Serving;
 use crate::validate::ChatJob;
@@ -63,8 +63,7 @@ struct Choice {
     reader: MessageReader,
     /// Entries that wait for the next chunk.
     logprobs: Vec<TokenLogprob>,
-    content: String,
-    calls: Vec<MessageToolCall>,
+    said: Said,
     reason: FinishReason,
     /// What judges its numbers, and what it has said of them.
     check: StreamedCheck,
@@ -79,16 +78,7 @@ impl Choice {
         match news {
             News::Numbers(numbers) => self.numbers.extend(numbers),
             News::Ran(call) => self.runs.push(call),
-            News::Message(MessageDelta::Content(text)) => self.content.push_str(&text),
-            News::Message(MessageDelta::Call { id, name, .. }) => {
-                let function = FunctionCall { name, arguments: String::new() };
-                self.calls.push(MessageToolCall { id, kind: "function".to_owned(), function });
-            }
-            News::Message(MessageDelta::Arguments { text, .. }) => {
-                if let Some(call) = self.calls.last_mut() {
-                    call.function.arguments.push_str(&text);
-                }
-            }
+            News::Message(delta) => self.said.add(delta),
         }
     }
 
@@ -122,8 +112,7 @@ impl ChatShape {
         let choice = |_| Choice {
             reader: MessageReader::new(job.tools),
             logprobs: Vec::new(),
-            content: String::new(),
-            calls: Vec::new(),
+            said: Said::default(),
             reason: FinishReason::Stop,
             check: StreamedCheck::default(),
             numbers: Vec::new(),
@@ -163,9 +152,7 @@ impl ChatShape {
             }
             Part::End(End { text, logprobs, reason, .. }) => {
                 keep(logprobs);
-                let mut deltas = choice.reader.push(text);
-                let (rest, reason) = choice.reader.finish(reason);
-                deltas.extend(rest);
+                let (deltas, reason) = choice.reader.finish(text, reason);
                 let mut news = choice.say(deltas, self.facts.as_ref());
                 if let Some(facts) = &self.facts {
                     let checked = choice.check.finish(&facts.checker);
@@ -216,15 +203,16 @@ impl Shape for ChatShape {
     fn whole(self, usage: Usage) -> ChatCompletion {
         let is_checked = self.facts.is_some();
         let choice = |(index, choice): (u32, Choice)| {
-            let called = !choice.calls.is_empty();
+            let Said { content, calls } = choice.said;
+            let called = !calls.is_empty();
             ChatChoice {
                 index,
                 message: ChatMessage {
                     role: Role::Assistant,
-                    content: (!called || !choice.content.is_empty()).then_some(choice.content),
+                    content: (!called || !content.is_empty()).then_some(content),
                     refusal: None,
                     annotations: Vec::new(),
-                    tool_calls: called.then_some(choice.calls),
+                    tool_calls: called.then_some(calls),
                     zyron_tool_calls: (!choice.runs.is_empty()).then_some(choice.runs),
                     zyron_numbers: is_checked.then_some(choice.numbers),
                 },

@@ -2,7 +2,8 @@
 
 use zyron_engine::tool_calls::Piece;
 use zyron_engine::{ToolCallParser, ToolFormat};
-use zyron_openapi::FinishReason;
+use zyron_openapi::tools::FunctionCall;
+use zyron_openapi::{FinishReason, MessageToolCall};
 
 /// Reads the text of one answer.
 pub(super) struct MessageReader {
@@ -28,6 +29,30 @@ pub(super) enum MessageDelta {
     },
 }
 
+/// What an answer says, as far as it has come.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) content: String,
+    pub(super) calls: Vec<MessageToolCall>,
+}
+
+impl Said {
+    pub(super) fn add(&mut self, delta: MessageDelta) {
+        match delta {
+            MessageDelta::Content(text) => self.content.push_str(&text),
+            MessageDelta::Call { id, name, .. } => {
+                let function = FunctionCall { name, arguments: String::new() };
+                self.calls.push(MessageToolCall { id, kind: "function".to_owned(), function });
+            }
+            MessageDelta::Arguments { text, .. } => {
+                if let Some(call) = self.calls.last_mut() {
+                    call.function.arguments.push_str(&text);
+                }
+            }
+        }
+    }
+}
+
 impl MessageReader {
     /// A reader of an answer in which calls stand as in `tools`, if it can call any.
     pub(super) fn new(tools: Option<ToolFormat>) -> Self {
@@ -44,13 +69,15 @@ impl MessageReader {
         deltas(pieces, before, format)
     }
 
-    /// What is left once the answer has ended for this reason, and the reason to give.
-    pub(super) fn finish(&mut self, reason: FinishReason) -> (Vec<MessageDelta>, FinishReason) {
-        let Some((format, parser)) = &mut self.tools else { return (Vec::new(), reason) };
+    /// Adds the last text of an answer that has ended for this reason. The deltas of all that is left, and the reason to
+    /// give.
+    pub(super) fn finish(&mut self, text: String, reason: FinishReason) -> (Vec<MessageDelta>, FinishReason) {
+        let mut all = self.push(text);
+        let Some((format, parser)) = &mut self.tools else { return (all, reason) };
         let before = parser.calls();
-        let rest = deltas(parser.finish(), before, format);
+        all.extend(deltas(parser.finish(), before, format));
         let called = parser.calls() > 0 && reason == FinishReason::Stop;
-        (rest, if called { FinishReason::ToolCalls } else { reason })
+        (all, if called { FinishReason::ToolCalls } else { reason })
     }
 }
 

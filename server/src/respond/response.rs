@@ -72,9 +72,7 @@ impl ResponseShape {
             }
             Part::End(End { text, logprobs, reason, .. }) => {
                 self.keep(logprobs);
-                let mut deltas = self.reader.push(text);
-                let (rest, reason) = self.reader.finish(reason);
-                deltas.extend(rest);
+                let (deltas, reason) = self.reader.finish(text, reason);
                 self.reason = reason;
                 self.apply(deltas, &mut events);
                 self.close_item(&mut events);

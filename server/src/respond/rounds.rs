@@ -9,14 +9,12 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
 use tracing::{Instrument, Span};
 use zyron_finance::facts::SheetFact;
 use zyron_openapi::finance::ServerToolCall;
-use zyron_openapi::tools::FunctionCall;
-use zyron_openapi::{FinishReason, Usage};
+use zyron_openapi::{FinishReason, MessageToolCall, Usage};
 
-use super::message::{MessageDelta, MessageReader};
+use super::message::{MessageDelta, MessageReader, Said};
 use super::{End, Part, Parts, Running};
 use crate::error::ApiError;
 use crate::state::{AppState, Serving};
@@ -33,10 +31,8 @@ pub(crate) struct Rounds {
     stage: Stage,
     reader: MessageReader,
     ready: VecDeque<Part>,
-    /// What was said in this round.
-    content: String,
-    /// What was called in this round.
-    calls: Vec<Called>,
+    /// What was said and called in this round.
+    said: Said,
     /// Whether something was said in a round before, from which what is said next is parted.
     has_spoken: bool,
     /// Calls of all rounds.
@@ -57,11 +53,6 @@ enum Stage {
     Done,
 }
 
-struct Called {
-    id: String,
-    function: FunctionCall,
-}
-
 /// A tool that has been run.
 pub(crate) struct ToolRun {
     pub(crate) call: ServerToolCall,
@@ -80,8 +71,7 @@ impl Rounds {
             plan,
             stage: Stage::Running(running),
             ready: VecDeque::new(),
-            content: String::new(),
-            calls: Vec::new(),
+            said: Said::default(),
             has_spoken: false,
             ran: 0,
             rounds: 1,
@@ -98,13 +88,11 @@ impl Rounds {
                 self.take(deltas);
             }
             Part::End(End { text, reason, logprobs, end }) => {
-                let mut deltas = self.reader.push(text);
-                let (rest, reason) = self.reader.finish(reason);
-                deltas.extend(rest);
+                let (deltas, reason) = self.reader.finish(text, reason);
                 self.take(deltas);
                 // Once no tool may be called, what looks like a call is none.
                 if self.rounds > MAX_ROUNDS || reason != FinishReason::ToolCalls {
-                    self.calls.clear();
+                    self.said.calls.clear();
                     let reason = if reason == FinishReason::ToolCalls { FinishReason::Stop } else { reason };
                     self.ready.push_back(Part::End(End { text: String::new(), reason, logprobs, end }));
                 }
@@ -115,42 +103,27 @@ impl Rounds {
 
     fn take(&mut self, deltas: Vec<MessageDelta>) {
         for delta in deltas {
-            match delta {
-                MessageDelta::Content(text) => {
-                    if std::mem::take(&mut self.has_spoken) {
-                        self.ready.push_back(Part::Text("\n\n".to_owned(), Vec::new()));
-                    }
-                    self.content.push_str(&text);
-                    self.ready.push_back(Part::Text(text, Vec::new()));
+            if let MessageDelta::Content(text) = &delta {
+                if std::mem::take(&mut self.has_spoken) {
+                    self.ready.push_back(Part::Text("\n\n".to_owned(), Vec::new()));
                 }
-                MessageDelta::Call { id, name, .. } => {
-                    self.calls.push(Called { id, function: FunctionCall { name, arguments: String::new() } });
-                }
-                MessageDelta::Arguments { text, .. } => {
-                    if let Some(call) = self.calls.last_mut() {
-                        call.function.arguments.push_str(&text);
-                    }
-                }
+                self.ready.push_back(Part::Text(text.clone(), Vec::new()));
             }
+            self.said.add(delta);
         }
     }
 
     /// Runs what was called, and has the model go on with what that gave.
     fn next_round(&mut self, usage: Usage) {
-        let calls = std::mem::take(&mut self.calls);
-        self.has_spoken |= !self.content.is_empty();
-        let mut messages = vec![said(&std::mem::take(&mut self.content), &calls)];
-        for call in calls {
-            let run = self.run(call);
-            messages.push(json!({
-                "role": "tool", "tool_call_id": run.call.id, "name": run.call.function.name,
-                "content": run.call.result.to_string(),
-            }));
-            self.ready.push_back(Part::Ran(Box::new(run)));
-        }
+        let Said { content, calls } = std::mem::take(&mut self.said);
+        self.has_spoken |= !content.is_empty();
+        let runs: Vec<ToolRun> = calls.into_iter().map(|call| self.run(call)).collect();
         self.rounds += 1;
+        let (ran, is_enough) = (runs.iter().map(|run| &run.call), self.rounds > MAX_ROUNDS);
         let tokenizer = &self.serving.model.tokenizer;
-        if !self.plan.go_on(messages, usage.completion_tokens, self.rounds > MAX_ROUNDS, tokenizer) {
+        let has_room = self.plan.go_on(&content, ran, usage.completion_tokens, is_enough, tokenizer);
+        self.ready.extend(runs.into_iter().map(|run| Part::Ran(Box::new(run))));
+        if !has_room {
             self.ready.push_back(cut());
             return;
         }
@@ -162,7 +135,7 @@ impl Rounds {
             let start = async {
                 // It has been admitted once, and is not refused now.
                 let job = loop {
-                    match ask.clone().prepare_next(&serving, &app.config().limits).await {
+                    match ask.clone().prepare(&serving, &app.config().limits).await {
                         Err(ApiError::Overloaded(_)) => {}
                         job => break job?,
                     }
@@ -176,13 +149,12 @@ impl Rounds {
         self.stage = Stage::Starting(starting.instrument(self.span.clone()).boxed());
     }
 
-    fn run(&mut self, call: Called) -> ToolRun {
-        let Called { id, function } = call;
+    fn run(&mut self, MessageToolCall { id, kind, function }: MessageToolCall) -> ToolRun {
         let known = self.plan.desk.sheet().facts.len();
         let result = self.plan.desk.call(&function.name, &function.arguments);
         let facts = self.plan.desk.sheet().facts[known..].to_vec();
         self.ran += 1;
-        let call = ServerToolCall { index: self.ran - 1, id, kind: "function".to_owned(), function, result };
+        let call = ServerToolCall { index: self.ran - 1, id, kind, function, result };
         ToolRun { call, facts }
     }
 }
@@ -190,16 +162,6 @@ impl Rounds {
 /// The end of an answer that had no room to go on.
 fn cut() -> Part {
     Part::End(End { text: String::new(), logprobs: Vec::new(), end: None, reason: FinishReason::Length })
-}
-
-/// What the model said, as its template reads it.
-fn said(content: &str, calls: &[Called]) -> Value {
-    let call = |Called { id, function }: &Called| {
-        let arguments: Value = serde_json::from_str(&function.arguments).unwrap_or_else(|_| json!({}));
-        json!({"id": id, "type": "function", "function": {"name": function.name, "arguments": arguments}})
-    };
-    let calls: Vec<Value> = calls.iter().map(call).collect();
-    json!({"role": "assistant", "content": content, "tool_calls": calls})
 }
 
 impl Parts for Rounds {
@@ -221,7 +183,7 @@ impl Parts for Rounds {
                 Stage::Done => return Ok(None),
                 Stage::Running(running) => match running.next().await? {
                     Some((_, part)) => self.read(part),
-                    None if self.calls.is_empty() => return Ok(None),
+                    None if self.said.calls.is_empty() => return Ok(None),
                     None => {
                         let usage = running.usage();
                         self.next_round(usage);

@@ -77,7 +77,7 @@ pub(crate) async fn completion(
             );
             return Err(ApiError::invalid("prompt", message));
         }
-        max_tokens(serving, limits, prompt.len(), asked, "prompt")?;
+        max_tokens(serving, limits.most_tokens(), prompt.len(), asked, "prompt")?;
     }
     let prompt_tokens = prompts.iter().map(|prompt| prompt.len() as u64).sum();
     let tokens = request.max_tokens.unwrap_or(DEFAULT_TOKENS) as usize;

@@ -1,15 +1,15 @@
 //! The finance extensions of a chat completion, and the request for a commentary as a chat completion.
 
-use serde_json::Value;
+use serde_json::json;
 use zyron_engine::{Tokenizer, ToolChoice, ToolFormat};
 use zyron_finance::facts::SheetFact;
 use zyron_finance::statement::InvalidStatement;
 use zyron_finance::templates::{self, Input};
 use zyron_finance::{Desk, Statement, tools};
-use zyron_openapi::finance::UsedTemplate;
-use zyron_openapi::tools::FunctionObject;
+use zyron_openapi::finance::{ServerToolCall, UsedTemplate};
+use zyron_openapi::tools::{FunctionCall, FunctionObject};
 use zyron_openapi::{
-    ChatCompletionMessageParam, ChatCompletionRequest, ChatCompletionTool, FinanceAnalysisRequest, MessageContent, Role,
+    ChatCompletionMessageParam, ChatCompletionRequest, ChatCompletionTool, FinanceAnalysisRequest, Role,
 };
 
 use super::{Ask, messages};
@@ -34,11 +34,33 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// How an answer to `ask` goes on. The tokens that are asked for are for all rounds, the last of which may end where
+    /// the context does.
+    pub(super) fn new(desk: Desk, ask: Ask, tools: Option<ToolFormat>) -> Self {
+        let asked = ask.max_tokens.map(|(_, tokens)| usize::try_from(tokens).unwrap_or(usize::MAX));
+        let most_tokens = asked.unwrap_or(ask.most_tokens);
+        Self { desk, ask: Ask { max_tokens: None, most_tokens, ..ask }, tools }
+    }
+
     /// Adds what was said and what tools gave, after which `used` tokens fewer may be generated and, where
     /// `is_enough`, no tool be called. Whether there is room for more.
-    pub(crate) fn go_on(&mut self, said: Vec<Value>, used: u64, is_enough: bool, tokenizer: &Tokenizer) -> bool {
-        let said = said.into_iter().map(|message| messages::protect(message, tokenizer));
-        self.ask.conversation.messages.extend(said);
+    pub(crate) fn go_on<'a>(
+        &mut self,
+        content: &str,
+        ran: impl Iterator<Item = &'a ServerToolCall>,
+        used: u64,
+        is_enough: bool,
+        tokenizer: &Tokenizer,
+    ) -> bool {
+        let (mut calls, mut results) = (Vec::new(), Vec::new());
+        for ServerToolCall { id, function: FunctionCall { name, arguments }, result, .. } in ran {
+            let arguments = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+            calls.push(messages::call(id, name, arguments));
+            results.push(json!({"role": "tool", "tool_call_id": id, "name": name, "content": result.to_string()}));
+        }
+        let said = json!({"role": "assistant", "content": content, "tool_calls": calls});
+        let new = std::iter::once(said).chain(results).map(|message| messages::protect(message, tokenizer));
+        self.ask.conversation.messages.extend(new);
         self.ask.conversation.add_generation_prompt = true;
         if is_enough {
             self.ask.tools = None;
@@ -47,9 +69,8 @@ impl Plan {
         if let Some(tools) = &mut self.ask.tools {
             tools.choice = ToolChoice::Auto;
         }
-        let Some((_, left)) = &mut self.ask.max_tokens else { return true };
-        *left = left.saturating_sub(used);
-        *left > 0
+        self.ask.most_tokens = self.ask.most_tokens.saturating_sub(used as usize);
+        self.ask.most_tokens > 0
     }
 }
 
@@ -111,41 +132,21 @@ fn tool(tool: tools::Tool) -> ChatCompletionTool {
 
 /// What others than the assistant have said.
 pub(super) fn question(messages: &[ChatCompletionMessageParam]) -> String {
-    let mut question = String::new();
-    for message in messages.iter().filter(|message| message.role != Role::Assistant) {
-        let parts = match &message.content {
-            Some(MessageContent::Text(text)) => vec![text.as_str()],
-            Some(MessageContent::Parts(parts)) => parts.iter().filter_map(|part| part.text.as_deref()).collect(),
-            None => Vec::new(),
-        };
-        for part in parts {
-            question.push_str(part);
-            question.push('\n');
-        }
-    }
-    question
+    let said = messages.iter().filter(|message| message.role != Role::Assistant);
+    // What is no text is refused when the messages are read.
+    let texts = said.filter_map(|message| messages::text_of(message.content.as_ref()?, "").ok());
+    texts.collect::<Vec<_>>().join("\n")
 }
 
-/// Messages that are put before the request's own.
-const BEFORE: usize = 2;
+/// Messages of a commentary that are put before the request's own.
+pub(super) const BEFORE: usize = 2;
 
-/// An error in terms of the request for a commentary, whose messages come after those that it is made into.
-pub(super) fn as_of_commentary(error: ApiError) -> ApiError {
-    match error {
-        ApiError::InvalidRequest { message, param: Some(param), code } => {
-            let shifted =
-                param.strip_prefix("messages[").and_then(|rest| rest.split_once(']')).and_then(|(at, rest)| {
-                    let at = at.parse::<usize>().ok()?.checked_sub(BEFORE)?;
-                    Some(format!("messages[{at}]{rest}"))
-                });
-            ApiError::InvalidRequest { message, param: Some(shifted.unwrap_or(param)), code }
-        }
-        ApiError::ContextLengthExceeded { context_length, requested, prompt_tokens, max_tokens, .. } => {
-            let param = "statement";
-            ApiError::ContextLengthExceeded { context_length, requested, prompt_tokens, max_tokens, param }
-        }
-        other => other,
+/// An error in terms of the request for a commentary, whose statement is what is long.
+pub(super) fn as_of_commentary(mut error: ApiError) -> ApiError {
+    if let ApiError::ContextLengthExceeded { param, .. } = &mut error {
+        *param = "statement";
     }
+    error
 }
 
 /// What is asked for without a template.
@@ -163,21 +164,16 @@ pub(super) async fn commentary(
         templates::template(id).ok_or_else(unknown)
     });
     let template = template.transpose()?;
-    let missing = |param: &str, what: &str| ApiError::InvalidRequest {
-        message: format!("Missing required parameter: `{param}`. {what}"),
-        param: Some(param.to_owned()),
-        code: Some("missing_required_parameter"),
-    };
     let is_empty = |text: &Option<String>| text.as_ref().is_none_or(|text| text.trim().is_empty());
     if template.is_none() && is_empty(&request.question) {
-        return Err(missing("question", "Ask something, or name a `template`."));
+        return Err(ApiError::missing("question", "Ask something, or name a `template`."));
     }
     match template.map(|template| template.input) {
         Some(Input::Statement) if request.statement.is_none() => {
-            return Err(missing("statement", "This template is about a company's accounts."));
+            return Err(ApiError::missing("statement", "This template is about a company's accounts."));
         }
         Some(Input::Text) if is_empty(&request.text) => {
-            return Err(missing("text", "This template is about a text."));
+            return Err(ApiError::missing("text", "This template is about a text."));
         }
         _ => {}
     }

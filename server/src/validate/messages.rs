@@ -7,9 +7,11 @@ use zyron_openapi::{ChatCompletionMessageParam, ContentPart, MessageContent, Mes
 use super::at_most;
 use crate::error::ApiError;
 
-/// Checks the messages and marks in their text what spells a control token.
+/// Checks the messages and marks in their text what spells a control token. The first `before` are ours: errors count
+/// from the one behind them.
 pub(super) fn read(
     messages: Vec<ChatCompletionMessageParam>,
+    before: usize,
     max: usize,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<Value>, ApiError> {
@@ -17,7 +19,9 @@ pub(super) fn read(
         return Err(ApiError::invalid("messages", "`messages` must hold at least one message."));
     }
     at_most("messages", messages.len(), max)?;
-    let read = |(index, message)| read_one(index, message).map(|message| protect(message, tokenizer));
+    let read = |(at, message): (usize, _)| {
+        read_one(at.saturating_sub(before), message).map(|message| protect(message, tokenizer))
+    };
     messages.into_iter().enumerate().map(read).collect()
 }
 
@@ -61,7 +65,7 @@ fn read_one(index: usize, message: ChatCompletionMessageParam) -> Result<Value, 
     }
     let calls = message.tool_calls.unwrap_or_default();
     let content = match (message.content, message.refusal) {
-        (Some(content), _) => Value::from(text_of(content, &at("content"))?),
+        (Some(content), _) => Value::from(text_of(&content, &at("content"))?),
         (None, Some(refusal)) => refusal.into(),
         (None, None) if !calls.is_empty() => Value::Null,
         (None, None) => return Err(ApiError::invalid(at("content"), "A message needs its `content`.")),
@@ -86,25 +90,29 @@ fn read_call(call: MessageToolCall, path: &str) -> Result<Value, ApiError> {
     if call.kind != "function" {
         return Err(ApiError::unsupported(format!("{path}.type"), "The type of a tool call is `function`."));
     }
-    called(&call.id, &call.function.name, &call.function.arguments, &format!("{path}.function.arguments"))
+    let arguments = arguments(&call.function.arguments, &format!("{path}.function.arguments"))?;
+    Ok(self::call(&call.id, &call.function.name, arguments))
+}
+
+/// The arguments of a call on the wire.
+pub(super) fn arguments(text: &str, path: &str) -> Result<Value, ApiError> {
+    serde_json::from_str(text).map_err(|_| ApiError::invalid(path, "The arguments of a call are JSON in a string."))
 }
 
 /// A call as templates read it: its arguments are an object, not JSON in a string.
-pub(super) fn called(id: &str, name: &str, arguments: &str, path: &str) -> Result<Value, ApiError> {
-    let arguments: Value = serde_json::from_str(arguments)
-        .map_err(|_| ApiError::invalid(path, "The arguments of a call are JSON in a string."))?;
-    Ok(json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}))
+pub(super) fn call(id: &str, name: &str, arguments: Value) -> Value {
+    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
 }
 
 /// Parts are joined by line breaks, as other servers of open models do.
-fn text_of(content: MessageContent, path: &str) -> Result<String, ApiError> {
+pub(super) fn text_of(content: &MessageContent, path: &str) -> Result<String, ApiError> {
     match content {
-        MessageContent::Text(text) => Ok(text),
+        MessageContent::Text(text) => Ok(text.clone()),
         MessageContent::Parts(parts) if parts.is_empty() => {
             Err(ApiError::invalid(path, "A message needs its `content`."))
         }
         MessageContent::Parts(parts) => {
-            let texts = parts.into_iter().enumerate().map(|(index, part)| part_text(part, &format!("{path}[{index}]")));
+            let texts = parts.iter().enumerate().map(|(index, part)| part_text(part, &format!("{path}[{index}]")));
             Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
         }
     }
@@ -115,15 +123,15 @@ pub(super) fn text_only(path: &str) -> ApiError {
     ApiError::unsupported(path, "This model reads text only: images, audio and files are not supported.")
 }
 
-fn part_text(part: ContentPart, path: &str) -> Result<String, ApiError> {
+fn part_text<'a>(part: &'a ContentPart, path: &str) -> Result<&'a str, ApiError> {
     let missing =
         |field: &str| ApiError::invalid(format!("{path}.{field}"), format!("A part of this type needs its `{field}`."));
     let not_text = part.image_url.is_some() || part.input_audio.is_some() || part.file.is_some();
     match part.kind.as_str() {
         "image_url" | "input_audio" | "file" => Err(text_only(path)),
         _ if not_text => Err(text_only(path)),
-        "text" => part.text.ok_or_else(|| missing("text")),
-        "refusal" => part.refusal.ok_or_else(|| missing("refusal")),
+        "text" => part.text.as_deref().ok_or_else(|| missing("text")),
+        "refusal" => part.refusal.as_deref().ok_or_else(|| missing("refusal")),
         _ => Err(ApiError::invalid(format!("{path}.type"), "The type of a content part is `text`.")),
     }
 }

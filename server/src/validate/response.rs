@@ -84,6 +84,7 @@ pub(crate) async fn response(
         sampling,
         stop: Vec::new(),
         max_tokens: request.max_output_tokens.map(|tokens| ("max_output_tokens", tokens)),
+        most_tokens: limits.most_tokens(),
         choices: 1,
         logprobs,
     };
@@ -183,7 +184,7 @@ fn function(tool: ResponseTool, index: usize) -> Result<FunctionObject, ApiError
         return Err(ApiError::unsupported(at("type"), "The type of a tool is `function`."));
     }
     if let Some(field) = tool.other.keys().next() {
-        return Err(unknown(&at(field)));
+        return Err(ApiError::unknown(at(field), ""));
     }
     if tool.defer_loading == Some(true) {
         return Err(ApiError::unsupported(at("defer_loading"), "`defer_loading` is not supported."));
@@ -193,11 +194,6 @@ fn function(tool: ResponseTool, index: usize) -> Result<FunctionObject, ApiError
     }
     let name = tool.name.ok_or_else(|| ApiError::invalid(at("name"), "A function needs its `name`."))?;
     Ok(FunctionObject { name, description: tool.description, parameters: tool.parameters, strict: tool.strict })
-}
-
-fn unknown(path: &str) -> ApiError {
-    let message = format!("Unknown parameter: `{path}`.");
-    ApiError::InvalidRequest { message, param: Some(path.to_owned()), code: Some("unknown_parameter") }
 }
 
 fn select(choice: ResponseToolChoice) -> Result<Selection, ApiError> {
@@ -295,7 +291,7 @@ fn check(item: &InputItem, path: &str) -> Result<(), ApiError> {
     };
     let foreign = fields.iter().find(|(field, given)| *given && !needed.contains(field) && !optional.contains(field));
     if let Some(field) = foreign.map(|(field, _)| *field).or_else(|| item.other.keys().next().map(String::as_str)) {
-        return Err(unknown(&at(field)));
+        return Err(ApiError::unknown(at(field), ""));
     }
     if item.namespace.is_some() {
         return Err(ApiError::unsupported(at("namespace"), "`namespace` is not supported."));
@@ -318,7 +314,8 @@ fn add(item: InputItem, path: &str, messages: &mut Vec<Value>) -> Result<(), Api
     match kind(&item) {
         "function_call" => {
             let (name, arguments) = (item.name.unwrap_or_default(), item.arguments.unwrap_or_default());
-            let call = messages::called(call_id, &name, &arguments, &format!("{path}.arguments"))?;
+            let arguments = messages::arguments(&arguments, &format!("{path}.arguments"))?;
+            let call = messages::call(call_id, &name, arguments);
             // The calls of one answer are one message with its text.
             if messages.last().is_none_or(|last| last["role"] != "assistant") {
                 messages.push(json!({"role": "assistant", "content": null}));

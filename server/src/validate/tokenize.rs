@@ -20,7 +20,7 @@ pub(crate) async fn tokenize(
     let (special, opened) = (request.add_special_tokens.unwrap_or(true), request.add_generation_prompt.unwrap_or(true));
     let messages = match (&request.prompt, request.messages) {
         (Some(_), None) => None,
-        (None, Some(given)) => Some(messages::read(given, limits.max_messages, &serving.model.tokenizer)?),
+        (None, Some(given)) => Some(messages::read(given, 0, limits.max_messages, &serving.model.tokenizer)?),
         _ => return Err(ApiError::invalid("prompt", "Give `prompt` or `messages`, one of the two.")),
     };
     let unfit = match messages {

@@ -2,21 +2,12 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
 
 import { real } from "./client.js";
-
-const BALANCE = `Compte;Libellé;Débit;Crédit
-101000;Capital;;50 000,00
-215400;Matériel;60 000,00;
-512000;Banque;27 900,00;
-607000;Achats de marchandises;180 000,00;
-641000;Salaires;73 000,00;
-707000;Ventes de marchandises;;290 900,00
-`;
 
 test("the example runs", { timeout: 120_000 }, async () => {
   const document = await readFile(new URL("../../../docs/finance.md", import.meta.url), "utf8");
@@ -24,7 +15,7 @@ test("the example runs", { timeout: 120_000 }, async () => {
   // Where the client is found.
   const folder = await mkdtemp(path.join(import.meta.dirname, "node_modules/example-"));
   try {
-    await writeFile(path.join(folder, "balance.csv"), BALANCE);
+    await copyFile(new URL("../../balance.csv", import.meta.url), path.join(folder, "balance.csv"));
     await writeFile(path.join(folder, "example.mjs"), example);
     const environment = { ...process.env, OPENAI_BASE_URL: `${real.url}/v1`, OPENAI_API_KEY: "none" };
     const { stdout } = await promisify(execFile)("node", ["example.mjs"], { cwd: folder, env: environment });

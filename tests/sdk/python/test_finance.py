@@ -8,22 +8,7 @@ from openai import Stream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 DOCUMENT = Path(__file__).parents[3] / "docs/finance.md"
-BALANCE = """Compte;Libellé;Débit;Crédit
-101000;Capital;;50 000,00
-164000;Emprunt;;30 000,00
-215400;Matériel;80 000,00;
-281540;Amortissements;;16 000,00
-370000;Stock;12 000,00;
-401000;Fournisseurs;;22 000,00
-411000;Clients;31 000,00;
-512000;Banque;24 000,00;
-607000;Achats de marchandises;180 000,00;
-641000;Salaires;52 000,00;
-645000;Charges sociales;21 000,00;
-661000;Intérêts;900,00;
-681100;Dotations;8 000,00;
-707000;Ventes de marchandises;;290 900,00
-"""
+BALANCE = (Path(__file__).parents[2] / "balance.csv").read_text()
 
 
 @pytest.fixture(scope="module")

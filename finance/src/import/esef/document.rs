@@ -119,7 +119,7 @@ impl Handler for Reader<'_> {
             _ if self.open.len() > MOST_OPEN => "trop de faits imbriqués".to_owned(),
             _ => return Ok(()),
         };
-        Err(ImportError::TooLarge { file: self.file.to_owned(), what })
+        Err(ImportError::too_large(self.file, what))
     }
 
     fn text(&mut self, text: &str) {

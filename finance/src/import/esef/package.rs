@@ -36,11 +36,10 @@ impl<'a> Package<'a> {
     /// # Errors
     /// Where it is damaged or has too many files.
     pub(super) fn open(bytes: &'a [u8], name: &'a str) -> Result<Self, ImportError> {
-        let damaged = |_| ImportError::Read { file: name.to_owned(), reason: "archive ZIP abîmée".to_owned() };
+        let damaged = |_| ImportError::damaged(name, "archive ZIP abîmée");
         let archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
         if archive.len() > MOST_FILES {
-            let what = format!("plus de {MOST_FILES} fichiers");
-            return Err(ImportError::TooLarge { file: name.to_owned(), what });
+            return Err(ImportError::too_large(name, format!("plus de {MOST_FILES} fichiers")));
         }
         let paths = archive.file_names().enumerate();
         let paths = paths.filter_map(|(at, path)| Some((path.ok()?.replace('\\', "/"), at))).collect();
@@ -64,10 +63,8 @@ impl<'a> Package<'a> {
     /// Where they are written in a way that no package may be, such as with a password.
     pub(super) fn file(&mut self, path: &str) -> Result<impl Read, ImportError> {
         let at = self.paths.iter().find(|(known, _)| known == path).map_or(usize::MAX, |(_, at)| *at);
-        self.archive.by_index(at).map_err(|_| ImportError::Read {
-            file: format!("{}/{path}", self.name),
-            reason: "fichier compressé illisible".to_owned(),
-        })
+        let damaged = |_| ImportError::damaged(&format!("{}/{path}", self.name), "fichier compressé illisible");
+        self.archive.by_index(at).map_err(damaged)
     }
 }
 

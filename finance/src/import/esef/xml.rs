@@ -83,8 +83,6 @@ pub(super) fn read(
     room: &mut u64,
     handler: &mut impl Handler,
 ) -> Result<(), ImportError> {
-    let too_large = |what: &str| ImportError::TooLarge { file: file.to_owned(), what: what.to_owned() };
-    let damaged = |reason: String| ImportError::Read { file: file.to_owned(), reason };
     let mut reader = NsReader::from_reader(BufReader::new(input.take(*room)));
     reader.config_mut().expand_empty_elements = true;
     let (mut buffer, mut depth) = (Vec::new(), 0_usize);
@@ -94,7 +92,9 @@ pub(super) fn read(
         let event = reader.read_event_into(&mut buffer);
         *room = reader.get_ref().get_ref().limit();
         match event {
-            Ok(Event::Start(_)) if depth == MOST_DEPTH => return Err(too_large("trop d’éléments XML imbriqués")),
+            Ok(Event::Start(_)) if depth == MOST_DEPTH => {
+                return Err(ImportError::too_large(file, "trop d’éléments XML imbriqués"));
+            }
             Ok(Event::Start(tag)) => {
                 depth += 1;
                 handler.start(&Element { tag: &tag, names: reader.resolver(), position })?;
@@ -106,12 +106,14 @@ pub(super) fn read(
             Ok(Event::Text(text)) => handler.text(&text),
             Ok(Event::CData(text)) => handler.text(&text),
             Ok(Event::GeneralRef(reference)) => handler.text(&character(&reference)),
-            Ok(Event::Eof) | Err(_) if *room == 0 => return Err(too_large("le rapport est trop gros")),
+            Ok(Event::Eof) | Err(_) if *room == 0 => {
+                return Err(ImportError::too_large(file, "le rapport est trop gros"));
+            }
             Ok(Event::Eof) if depth == 0 => return Ok(()),
-            Ok(Event::Eof) => return Err(damaged("le fichier est tronqué".to_owned())),
+            Ok(Event::Eof) => return Err(ImportError::damaged(file, "le fichier est tronqué")),
             Ok(_) => {}
-            Err(Error::Io(_)) => return Err(damaged("les données compressées sont abîmées".to_owned())),
-            Err(_) => return Err(damaged(format!("XML mal formé à l’octet {position}"))),
+            Err(Error::Io(_)) => return Err(ImportError::damaged(file, "les données compressées sont abîmées")),
+            Err(_) => return Err(ImportError::damaged(file, format!("XML mal formé à l’octet {position}"))),
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn statement(
         return Err(ImportError::NoReport { file: file.to_owned(), reason: reason.to_owned() });
     }
     if spans.len() > MOST {
-        return Err(ImportError::TooLarge { file: file.to_owned(), what: format!("plus de {MOST} exercices") });
+        return Err(ImportError::too_large(file, format!("plus de {MOST} exercices")));
     }
     let mut left_out = whole.left_out;
     let mut facts: Vec<Vec<Told>> = spans.iter().map(|_| Vec::new()).collect();
@@ -234,7 +234,7 @@ fn year(
         let means = |told: &Told| told.unit.is_currency && told.unit.name == currency && told.fact.concept.is(element);
         let Some(at) = facts.iter().position(means).filter(|_| !lines.contains_key(*item)) else { continue };
         let Fact { value, place, .. } = facts.remove(at).fact;
-        lines.insert((*item).to_owned(), Figure { value, places: vec![place], accounts: Vec::new() });
+        lines.insert((*item).to_owned(), Figure { places: vec![place], ..Figure::of(value) });
     }
     let other = facts.into_iter().map(|Told { fact, unit, .. }| IfrsFact {
         label: fact.concept.label(labels),

@@ -212,7 +212,7 @@ fn simplified(boxes: &BTreeMap<&'static str, Figure>, lines: &mut BTreeMap<&'sta
         let what = if *code == "172" && is_old { Some("les dettes fiscales et sociales") } else { together(code) };
         if let Some(what) = what.filter(|_| !figure.value.is_zero()) {
             log.at(AnomalyKind::Rule, code, figure.places.first().cloned(), || {
-                let label = items::item(id).map_or(id, |item| item.label);
+                let label = items::label(id);
                 format!("la case {code} du formulaire simplifié, comptée en «\u{a0}{label}\u{a0}», comprend {what}")
             });
         }
@@ -229,7 +229,7 @@ fn sum<'a>(terms: impl Iterator<Item = (bool, &'a Figure)>) -> Option<Figure> {
     let mut sum: Option<Figure> = None;
     for (is_taken_off, figure) in terms {
         let value = if is_taken_off { -figure.value } else { figure.value };
-        let sum = sum.get_or_insert_with(|| Figure { value: Decimal::ZERO, places: Vec::new(), accounts: Vec::new() });
+        let sum = sum.get_or_insert_with(|| Figure::of(Decimal::ZERO));
         sum.value += value;
         sum.places.extend(figure.places.iter().cloned());
     }

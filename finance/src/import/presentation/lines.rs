@@ -12,7 +12,7 @@ use super::labels::is_charge;
 use crate::amount;
 use crate::analysis::{analyse, checks};
 use crate::import::log::Log;
-use crate::items;
+use crate::items::{self, label};
 use crate::statement::{AnomalyKind, Figure, Place, Statement, Year};
 
 /// An amount that was read, with what it is of.
@@ -37,9 +37,6 @@ pub(super) enum What {
     /// Several items together; of assets the suffix says which of their amounts: `_brut`, `_depreciation`, nothing.
     Compound(&'static Compound, &'static str),
 }
-
-/// Places that a figure lists.
-const PLACES: usize = 4;
 
 /// Totals of assets that have no items for their gross amounts, each with the item that these count as where the table
 /// does not tell more; the one in which the Plan comptable général would have an account that says no more.
@@ -76,10 +73,6 @@ pub(super) fn year(year: Year, entries: &[Entry], step: Decimal, log: &mut Log) 
     Year { lines: lines.by_id(), ..year }
 }
 
-fn empty() -> Figure {
-    Figure { value: Decimal::ZERO, places: Vec::new(), accounts: Vec::new() }
-}
-
 struct Lines<'a> {
     lines: BTreeMap<&'static str, Figure>,
     step: Decimal,
@@ -112,7 +105,7 @@ impl Lines<'_> {
         let mut parts: BTreeMap<&'static str, (Figure, usize)> = BTreeMap::new();
         for Entry { what, value, place } in entries {
             let What::Part(id) = *what else { continue };
-            let (sum, rows) = parts.entry(id).or_insert_with(|| (empty(), 0));
+            let (sum, rows) = parts.entry(id).or_insert_with(|| (Figure::of(0), 0));
             // Another sheet has the same once more.
             if sum.places.first().is_some_and(|first| first.sheet != place.sheet) {
                 self.log.at(AnomalyKind::Duplicate, "parts", Some(place.clone()), || {
@@ -125,9 +118,7 @@ impl Lines<'_> {
             }
             sum.value += value;
             *rows += 1;
-            if sum.places.len() < PLACES {
-                sum.places.push(place.clone());
-            }
+            sum.add_places([place]);
         }
         for (id, (sum, rows)) in parts {
             match self.lines.get(id) {
@@ -165,7 +156,7 @@ impl Lines<'_> {
             });
             return;
         };
-        self.together(label, self::label(id), place);
+        self.together(label, items::label(id), place);
         self.add(id, value, place);
     }
 
@@ -210,7 +201,7 @@ impl Lines<'_> {
             let (Some(total), Some(part)) = (self.lines.get(total), self.lines.get(given)) else { continue };
             if !self.lines.contains_key(missing) {
                 let places = total.places.iter().chain(&part.places).cloned().collect();
-                let rest = Figure { value: total.value - part.value, places, accounts: Vec::new() };
+                let rest = Figure { places, ..Figure::of(total.value - part.value) };
                 self.lines.insert(missing, rest);
             }
         }
@@ -250,14 +241,12 @@ impl Lines<'_> {
         place: &Place,
     ) {
         let Some(known) = figures.get_mut(id) else {
-            figures.insert(id, Figure { value, places: vec![place.clone()], accounts: Vec::new() });
+            figures.insert(id, Figure { places: vec![place.clone()], ..Figure::of(value) });
             return;
         };
         let is_elsewhere = known.places.iter().all(|known| known.sheet != place.sheet);
         if known.value == value && (is_elsewhere || value.is_zero() || items::formula(id).is_some()) {
-            if known.places.len() < PLACES {
-                known.places.push(place.clone());
-            }
+            known.add_places([place]);
             return;
         }
         let first = known.places.first().map(|place| place.at.clone()).unwrap_or_default();
@@ -288,10 +277,6 @@ impl Lines<'_> {
     fn by_id(&self) -> BTreeMap<String, Figure> {
         self.lines.iter().map(|(id, figure)| ((*id).to_owned(), figure.clone())).collect()
     }
-}
-
-fn label(id: &str) -> &str {
-    items::item(id).map_or(id, |item| item.label)
 }
 
 /// Turns the signs of what a statement shows as negative and is not: charges, and what is taken off assets. Where most

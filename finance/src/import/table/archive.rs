@@ -11,7 +11,6 @@ use quick_xml::{Reader, XmlVersion};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::damaged;
 use crate::import::ImportError;
 
 /// Bytes that are unpacked of one archive.
@@ -37,7 +36,7 @@ pub(super) struct Attributes<'a>(&'a BytesStart<'a>);
 
 impl<'a> Archive<'a> {
     pub(super) fn open(bytes: &'a [u8], file: &'a str) -> Result<Self, ImportError> {
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| damaged(file, "archive ZIP abîmée"))?;
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| ImportError::damaged(file, "archive ZIP abîmée"))?;
         Ok(Self { zip, file, left: MOST })
     }
 
@@ -49,7 +48,7 @@ impl<'a> Archive<'a> {
 
     /// A part's text; nothing where there is none of that name.
     pub(super) fn part(&mut self, name: &str) -> Result<Option<String>, ImportError> {
-        let damaged = || damaged(self.file, "données compressées abîmées");
+        let damaged = || ImportError::damaged(self.file, "données compressées abîmées");
         let part = match self.zip.by_name(name) {
             Ok(part) => part,
             Err(ZipError::FileNotFound) => return Ok(None),
@@ -58,8 +57,7 @@ impl<'a> Archive<'a> {
         let mut text = Vec::new();
         let size = part.take(self.left + 1).read_to_end(&mut text).map_err(|_| damaged())? as u64;
         let Some(left) = self.left.checked_sub(size) else {
-            let what = "plus de 256\u{a0}Mio une fois décompressé".to_owned();
-            return Err(ImportError::TooLarge { file: self.file.to_owned(), what });
+            return Err(ImportError::too_large(self.file, "plus de 256\u{a0}Mio une fois décompressé"));
         };
         self.left = left;
         String::from_utf8(text).map(Some).map_err(|_| damaged())
@@ -74,7 +72,7 @@ pub(super) fn walk(
 ) -> Result<(), ImportError> {
     let mut reader = Reader::from_str(xml.trim_start_matches('\u{feff}'));
     loop {
-        match reader.read_event().map_err(|_| damaged(file, "classeur mal formé"))? {
+        match reader.read_event().map_err(|_| ImportError::damaged(file, "classeur mal formé"))? {
             Event::Start(start) => look(Node::Open(start.local_name().as_ref(), Attributes(&start)))?,
             Event::Empty(start) => {
                 look(Node::Open(start.local_name().as_ref(), Attributes(&start)))?;

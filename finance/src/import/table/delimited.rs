@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use csv::{ReaderBuilder, StringRecord, Terminator};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::{Builder, Cell, damaged};
+use super::{Builder, Cell};
 use crate::import::ImportError;
 use crate::import::text::{decode, line};
 
@@ -28,7 +28,7 @@ pub(super) fn read(bytes: &[u8], builder: &mut Builder<'_>) -> Result<(), Import
         .from_reader(text.as_bytes());
     builder.sheet(None)?;
     let mut row = StringRecord::new();
-    while rows.read_record(&mut row).map_err(|error| damaged(builder.file, &error.to_string()))? {
+    while rows.read_record(&mut row).map_err(|error| ImportError::damaged(builder.file, error.to_string()))? {
         let line = line(&rows, row.as_byte_record()) as usize;
         for (column, cell) in row.iter().enumerate() {
             builder.cell(line, column, Cell::text_of(cell.trim().trim_matches('"')))?;

@@ -71,7 +71,7 @@ impl Reader {
             return Ok(());
         }
         if self.column > super::COLUMNS {
-            return Err(builder.too_large(&format!("plus de {} colonnes", super::COLUMNS)));
+            return Err(builder.too_large(format!("plus de {} colonnes", super::COLUMNS)));
         }
         self.cells.extend((first..self.column).map(|column| (column, cell.clone())));
         Ok(())

@@ -9,7 +9,7 @@ use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 
 use super::archive::{Archive, Attributes, Node, walk};
-use super::{Builder, Cell, damaged, number};
+use super::{Builder, Cell, number};
 use crate::import::ImportError;
 
 /// How a number is shown.
@@ -35,7 +35,7 @@ struct Shared {
 
 pub(super) fn read(archive: &mut Archive<'_>, builder: &mut Builder<'_>) -> Result<(), ImportError> {
     let file = builder.file;
-    let missing = || damaged(file, "ce n’est pas un classeur");
+    let missing = || ImportError::damaged(file, "ce n’est pas un classeur");
     let (workbook, _) = relations(archive, file, "", "_rels/.rels")?
         .into_values()
         .find(|(_, kind)| kind.ends_with("/officeDocument"))

@@ -4,22 +4,7 @@ use serde_json::{Value, json};
 use zyron_e2e::{TestServer, chat, chat_chunks, error, setup};
 
 /// 290 900 of sales, 180 000 of purchases, 73 000 of staff: an EBE of 37 900.
-const BALANCE: &str = "Compte;Libellé;Débit;Crédit
-101000;Capital;;50 000,00
-164000;Emprunt;;30 000,00
-215400;Matériel;80 000,00;
-281540;Amortissements;;16 000,00
-370000;Stock;12 000,00;
-401000;Fournisseurs;;22 000,00
-411000;Clients;31 000,00;
-512000;Banque;24 000,00;
-607000;Achats de marchandises;180 000,00;
-641000;Salaires;52 000,00;
-645000;Charges sociales;21 000,00;
-661000;Intérêts;900,00;
-681100;Dotations;8 000,00;
-707000;Ventes de marchandises;;290 900,00
-";
+const BALANCE: &str = include_str!("../../../balance.csv");
 
 /// `BALANCE` in base64, with its year.
 fn files() -> Value {
