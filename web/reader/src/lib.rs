@@ -21,7 +21,7 @@ pub fn read(files: &Array, end: &str) -> Result<String, String> {
     let files: Vec<(String, Vec<u8>)> = files.iter().map(|file| (text(&file, "name"), bytes(&file))).collect();
     let statement =
         import::read_all(&files, &Options { end: end.parse().ok() }).map_err(|(_, error)| error.to_string())?;
-    serde_json::to_string(&Reading::of(&Report::of(statement))).map_err(|error| error.to_string())
+    serde_json::to_string(&Reading::of(&Report::of(statement), Vec::new())).map_err(|error| error.to_string())
 }
 
 fn text(file: &JsValue, field: &str) -> String {
