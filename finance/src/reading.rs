@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::alerts::Alert;
-use crate::amount;
+use crate::correction::{Choice, Correction, InvalidCorrection, choices, corrected};
 use crate::facts::SheetFact;
-use crate::items::{self, Item, Unit};
+use crate::items::{self, Item, Unit, to_the_cent};
 use crate::report::{Cell, Report, Row, Table, tables};
 use crate::statement::{Account, Anomaly, Place, Statement, Year, day};
 
@@ -37,6 +37,8 @@ pub struct Reading {
     /// What was corrected by hand, in French, in the order in which it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub corrections: Vec<String>,
+    /// The lines that a correction can name.
+    pub choices: Vec<Choice>,
     /// The figures that a model is given.
     pub facts: Vec<SheetFact>,
     /// The accounts as a request has them: lines only, as a commentary needs no more.
@@ -103,6 +105,9 @@ pub struct ReadCell {
     /// Why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it was corrected by hand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_corrected: bool,
     /// Where the source gives it; of a sum of accounts the first few.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Place>,
@@ -137,8 +142,25 @@ pub struct ReadAccount {
 }
 
 impl Reading {
-    /// What a reader sees of a report; `corrections` is what was corrected by hand before it was made.
-    pub fn of(report: &Report, corrections: Vec<String>) -> Self {
+    /// What a reader sees of a company's accounts, after these corrections.
+    ///
+    /// # Errors
+    /// The first correction that cannot be made.
+    pub fn of(statement: &Statement, corrections: &[Correction]) -> Result<Self, InvalidCorrection> {
+        let corrected = corrected(statement, corrections)?;
+        let mut reading = Self { corrections: corrected.written, ..Self::of_report(&Report::of(corrected.statement)) };
+        let rows = reading.tables.iter_mut().flat_map(|table| &mut table.rows);
+        for row in rows {
+            for (end, cell) in reading.ends.iter().zip(&mut row.cells) {
+                let is_it =
+                    |correction: &Correction| correction.year() == *end && correction.lines().any(|id| id == row.id);
+                cell.is_corrected = corrections.iter().any(is_it);
+            }
+        }
+        Ok(reading)
+    }
+
+    fn of_report(report: &Report) -> Self {
         let Report { statement, analysis, .. } = report;
         let table = |table: &Table| ReadTable {
             name: table.name.to_owned(),
@@ -155,7 +177,8 @@ impl Reading {
             tables: tables(analysis).iter().map(table).collect(),
             observations: report.alerts.iter().map(Point::of_alert).collect(),
             anomalies: report.anomalies.iter().map(Point::of_anomaly).collect(),
-            corrections,
+            corrections: Vec::new(),
+            choices: choices(statement),
             facts: report.fact_sheet.facts.clone(),
             statement: serde_json::to_value(lines_only(statement)).unwrap_or_default(),
         }
@@ -181,6 +204,7 @@ fn read_row(row: &Row, report: &Report) -> ReadRow {
         written: cell.written(row.unit, &statement.currency),
         value: if let Cell::Value(value) = cell { value.round_dp(4).to_f64() } else { None },
         reason: reason(cell),
+        is_corrected: false,
         places: year.lines.get(row.id).map(|figure| figure.places.clone()).unwrap_or_default(),
         accounts: item.map(|item| read_accounts(item, year, &statement.currency)).unwrap_or_default(),
     };
@@ -233,13 +257,12 @@ fn read_input(report: &Report, at: usize, of: &str, (id, is_previous): (&str, bo
 }
 
 fn read_accounts(item: &Item, year: &Year, currency: &str) -> Vec<ReadAccount> {
-    let sign = if currency == "EUR" { "€" } else { currency };
     let read = |account: &Account| {
         let value = if item.is_debit() { account.balance } else { -account.balance };
         ReadAccount {
             number: account.number.clone(),
             label: account.label.clone(),
-            written: format!("{}\u{a0}{sign}", amount::written(value, 2)),
+            written: to_the_cent(value, currency),
             places: account.places.clone(),
         }
     };
@@ -266,9 +289,8 @@ mod tests {
         let mut file = String::new();
         sample::fec(2_000, 1, &mut |line| file.extend([line, "\n"]));
         let statement = import::read(file.as_bytes(), sample::NAME, &import::Options::default()).unwrap();
-        let report = Report::of(statement);
-        let reading = Reading::of(&report, Vec::new());
-        (report, reading)
+        let reading = Reading::of(&statement, &[]).unwrap();
+        (Report::of(statement), reading)
     }
 
     fn row<'a>(reading: &'a Reading, id: &str) -> &'a ReadRow {
@@ -299,7 +321,7 @@ mod tests {
         let [account] = sales.accounts.as_slice() else { panic!("{sales:?}") };
         assert_eq!((account.number.as_str(), account.label.as_str()), ("707000", "Ventes de marchandises"));
         let value = year.value("ventes_marchandises").unwrap();
-        assert_eq!(account.written, format!("{}\u{a0}€", amount::written(value, 2)));
+        assert_eq!(account.written, to_the_cent(value, "EUR"));
         assert_eq!(sales.value, value.to_f64());
 
         let surplus = row(&reading, "ebe");
@@ -320,6 +342,26 @@ mod tests {
         assert_eq!(growth.inputs[1].label, "Chiffre d’affaires net de l’exercice précédent");
         assert_eq!(growth.inputs[1].cells, ["–"]);
         assert_eq!(growth.change, None);
+    }
+
+    #[test]
+    fn what_was_corrected_is_marked_and_said() {
+        let (report, before) = reading();
+        let correction = r#"[{"kind":"move","year":"2024-12-31","from":"autres_achats_charges_externes",
+                              "account":"613200","to":"interets"}]"#;
+        let corrections: Vec<Correction> = serde_json::from_str(correction).unwrap();
+        let after = Reading::of(&report.statement, &corrections).unwrap();
+        assert_eq!((before.corrections.len(), after.corrections.len()), (0, 1));
+        let marked = |reading: &Reading| -> Vec<String> {
+            let rows = reading.tables.iter().flat_map(|table| &table.rows);
+            rows.filter(|row| row.cells[0].is_corrected).map(|row| row.id.clone()).collect()
+        };
+        assert!(marked(&before).is_empty());
+        // The other line is empty now.
+        assert_eq!(marked(&after), ["interets"]);
+        assert_ne!(row(&after, "ebe").cells[0], row(&before, "ebe").cells[0]);
+        assert_eq!(row(&after, "resultat_net").cells[0], row(&before, "resultat_net").cells[0]);
+        assert!(after.choices.iter().any(|choice| choice.id == "interets" && choice.group == "Charges"));
     }
 
     #[test]
