@@ -41,6 +41,13 @@ pub fn fec(lines: u64, seed: u64, write: &mut impl FnMut(&str)) -> Sums {
     ledger.finish()
 }
 
+/// The files of a company, with their names.
+pub fn company() -> Vec<(String, String)> {
+    let mut file = String::new();
+    fec(800, 1, &mut |line| file.extend([line, "\n"]));
+    vec![(NAME.to_owned(), file)]
+}
+
 fn day(after: u64) -> NaiveDate {
     let first = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap_or_default();
     first.checked_add_days(Days::new(after)).unwrap_or(first)

@@ -54,6 +54,8 @@ pub struct ExcerptRow {
 pub fn excerpt(bytes: &[u8], name: &str, place: &Place) -> Result<Excerpt, ImportError> {
     let excerpt = if is_report(bytes) {
         esef::excerpt(bytes, name, place)?
+    } else if place.file != name {
+        None
     } else if is_fec(bytes) {
         ledger::excerpt(bytes, place)
     } else {

@@ -143,6 +143,7 @@ fn what_is_not_there_is_said() {
         assert!(excerpt(&bytes, "b.xlsx", &place("b.xlsx", sheet, at)).is_err(), "{at}");
     }
     assert!(excerpt(b"", "f", &place("f", None, "1")).is_err());
+    assert!(excerpt(text.as_bytes(), "b.csv", &place("c.csv", None, "6")).is_err());
 }
 
 proptest! {
