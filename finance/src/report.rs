@@ -89,6 +89,9 @@ pub enum Cell {
     Absent,
 }
 
+/// The title of what an export was made from: files, corrections, programs.
+const PROVENANCE: &str = "Provenance";
+
 const TITLES: [(&str, &str, &[Group]); 6] = [
     ("Bilan\u{a0}: actif", "Actif", &[Group::Actif]),
     ("Bilan\u{a0}: passif", "Passif", &[Group::Passif]),
@@ -105,7 +108,7 @@ pub fn tables(analysis: &Analysis) -> Vec<Table> {
         let all = items::all().filter(|item| groups.contains(&item.group));
         let rows = all.filter_map(|item| {
             let results: Vec<Option<&Computed>> = analysis.years.iter().map(|year| year.get(item.id)).collect();
-            let cells: Vec<Cell> = results.iter().map(|result| cell(*result)).collect();
+            let cells: Vec<Cell> = results.iter().map(|result| Cell::of(*result)).collect();
             let is_something = |cell: &Cell| match cell {
                 Cell::Value(value) => !value.is_zero(),
                 Cell::Undefined(_) => !matches!(item.unit, Unit::Currency),
@@ -126,14 +129,6 @@ pub fn tables(analysis: &Analysis) -> Vec<Table> {
     TITLES.into_iter().map(table).filter(|table| !table.rows.is_empty()).collect()
 }
 
-fn cell(result: Option<&Computed>) -> Cell {
-    match result {
-        None => Cell::Absent,
-        Some(Computed { value: Some(value), .. }) => Cell::Value(*value),
-        Some(Computed { undefined, .. }) => undefined.clone().map_or(Cell::Absent, Cell::Undefined),
-    }
-}
-
 impl Undefined {
     /// For a French reader.
     pub fn reason(&self) -> String {
@@ -147,6 +142,14 @@ impl Undefined {
 }
 
 impl Cell {
+    pub(crate) fn of(result: Option<&Computed>) -> Self {
+        match result {
+            None => Self::Absent,
+            Some(Computed { value: Some(value), .. }) => Self::Value(*value),
+            Some(Computed { undefined, .. }) => undefined.clone().map_or(Self::Absent, Self::Undefined),
+        }
+    }
+
     /// What a reader sees of it: `n.s.` (non significatif) where it has no meaning.
     pub fn written(&self, unit: Unit, currency: &str) -> String {
         match self {
@@ -189,7 +192,7 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(text, "{}", (label + &cells.collect::<String>()).trim_end());
         }
     }
-    for (title, points) in points(report) {
+    for (title, points) in points(report, &[]) {
         let _ = write!(text, "\n{}\n", title.to_uppercase());
         points.iter().for_each(|point| {
             let _ = writeln!(text, "- {}", plain(point));
@@ -226,17 +229,18 @@ fn grids(report: &Report) -> Vec<(String, Vec<Vec<String>>)> {
     grids
 }
 
-/// What is seen and what is wrong, under their titles.
-fn points(report: &Report) -> Vec<(&'static str, Vec<String>)> {
+/// What is seen, what is wrong, and what it was made from, under their titles.
+fn points(report: &Report, notes: &[String]) -> Vec<(&'static str, Vec<String>)> {
     let all = [
         ("Observations", report.alerts.iter().map(Alert::written).collect()),
         ("Anomalies", report.anomalies.iter().map(Anomaly::written).collect::<Vec<_>>()),
+        (PROVENANCE, notes.to_vec()),
     ];
     all.into_iter().filter(|(_, points)| !points.is_empty()).collect()
 }
 
-/// The whole as Markdown: whose accounts, the tables, the alerts, the anomalies.
-pub fn markdown(report: &Report) -> String {
+/// The whole as Markdown: whose accounts, the tables, the alerts, the anomalies, and `notes` on what it was made from.
+pub fn markdown(report: &Report, notes: &[String]) -> String {
     let company = &report.statement.company;
     let mut text = format!("# {}\n", escaped(company.name.as_deref().unwrap_or("Analyse financière")));
     if let Some(siren) = company.siren {
@@ -252,7 +256,7 @@ pub fn markdown(report: &Report) -> String {
             }
         }
     }
-    for (title, points) in points(report) {
+    for (title, points) in points(report, notes) {
         let _ = write!(text, "\n## {title}\n\n");
         points.iter().for_each(|point| {
             let _ = writeln!(text, "- {}", escaped(point));
@@ -335,8 +339,8 @@ fn escaped(text: &str) -> String {
 }
 
 /// The tables as a CSV that a French spreadsheet opens right: UTF-8 with its mark, `;` between cells, decimal commas, and
-/// no cell that would be a formula.
-pub fn csv(analysis: &Analysis) -> String {
+/// no cell that would be a formula. Each of `notes` on what it was made from is a row below them.
+pub fn csv(analysis: &Analysis, notes: &[String]) -> String {
     let mut text = String::from("\u{feff}");
     let mut line = |cells: Vec<String>| {
         text.push_str(&cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(";"));
@@ -367,6 +371,9 @@ pub fn csv(analysis: &Analysis) -> String {
             let head = [table.title.to_owned(), row.label.clone(), unit.to_owned()];
             line(head.into_iter().chain(cells).chain([row.formula.clone().unwrap_or_default()]).collect());
         }
+    }
+    for note in notes {
+        line(vec![PROVENANCE.to_owned(), plain(note)]);
     }
     text
 }
@@ -431,7 +438,7 @@ mod tests {
             place: Some(place),
             more: 3,
         });
-        let text = markdown(&report);
+        let text = markdown(&report, &["a.csv (SHA-256\u{a0}: 0_f)".to_owned()]);
         for part in [
             "# Alba \\*Négoce\\*\n",
             "|  | 31/12/2023 | 31/12/2024 | Variation |",
@@ -439,6 +446,7 @@ mod tests {
             "## Observations",
             "- 31/12/2023\u{a0}: L’excédent brut d’exploitation est négatif",
             "- «\u{a0}\\<b\\>\u{a0}» n’est pas un montant \\[a.csv, Bilan!B3\\] (et 3 autres)",
+            "## Provenance\n\n- a.csv (SHA-256\u{a0}: 0\\_f)\n",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
@@ -446,7 +454,9 @@ mod tests {
 
     #[test]
     fn a_csv_is_for_a_french_spreadsheet_and_has_no_formula_of_a_file() {
-        let text = csv(&analyse(&statement()));
+        let notes = ["a.csv\n0f".to_owned(), "=1+1".to_owned()];
+        let text = csv(&analyse(&statement()), &notes);
+        assert!(text.ends_with("\r\nProvenance;a.csv 0f\r\nProvenance;'=1+1\r\n"), "{text}");
         assert!(text.starts_with("\u{feff}Tableau;Poste;Unité;31/12/2023;31/12/2024;Formule\r\n"), "{text}");
         assert!(text.contains("Marge commerciale;montant;-200;800;"), "{text}");
         assert_eq!(quoted("=1+1"), "'=1+1");
@@ -480,7 +490,7 @@ mod tests {
             let report = Report::of(statement.clone());
             let sheet = crate::check::check(&report.fact_sheet.text, &report.fact_sheet.checkable(), "");
             prop_assert!(sheet.len() >= report.fact_sheet.facts.len());
-            let _ = (text(&report), markdown(&report), csv(&report.analysis));
+            let _ = (text(&report), markdown(&report, &[]), csv(&report.analysis, &[]));
             let json = serde_json::to_string(&report).unwrap();
             prop_assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
         }

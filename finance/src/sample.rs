@@ -1,4 +1,7 @@
-//! A company that does not exist: its FEC, consistent and as long as one likes, to try things and to measure them.
+//! Companies that do not exist: the FEC of one, consistent and as long as one likes, to measure things with, and the
+//! files of another, to see what an analysis is.
+
+mod company;
 
 use std::fmt::Write as _;
 
@@ -41,6 +44,21 @@ pub fn fec(lines: u64, seed: u64, write: &mut impl FnMut(&str)) -> Sums {
     ledger.finish()
 }
 
+/// The files of a company that is worth an analysis, with their names: two balances générales and the FEC of the year
+/// after them. The same each time.
+pub fn company() -> Vec<(String, String)> {
+    company::files()
+}
+
+/// From 0 to `below`, by splitmix64.
+fn mixed(seed: &mut u64, below: u64) -> u64 {
+    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut mixed = *seed;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (mixed ^ (mixed >> 31)) % below.max(1)
+}
+
 fn day(after: u64) -> NaiveDate {
     let first = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap_or_default();
     first.checked_add_days(Days::new(after)).unwrap_or(first)
@@ -69,13 +87,8 @@ struct Ledger<'a, W> {
 }
 
 impl<W: FnMut(&str)> Ledger<'_, W> {
-    /// From 0 to `below`, by splitmix64.
     fn random(&mut self, below: u64) -> u64 {
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.seed;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % below.max(1)
+        mixed(&mut self.seed, below)
     }
 
     /// An entry, whose amounts are debits, or credits where they are negative.
@@ -204,9 +217,12 @@ impl<W: FnMut(&str)> Ledger<'_, W> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::import::fec;
-    use crate::{analyse, checks};
+    use crate::amount::Notation;
+    use crate::import::{self, fec};
+    use crate::{Report, analyse, checks};
 
     #[test]
     fn a_sample_is_a_faultless_fec_with_these_sums() {
@@ -224,6 +240,58 @@ mod tests {
         assert_eq!(year.value("ebe"), Some(sums.gross_operating_surplus));
         assert_eq!(year.value("resultat_net"), Some(sums.result));
         assert_eq!(year.value("remboursements_emprunts"), Some(30_000.into()));
+    }
+
+    #[test]
+    fn the_company_is_worth_an_analysis() {
+        let files: Vec<(String, Vec<u8>)> =
+            company().into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
+        let lines = files[2].1.split(|byte| *byte == b'\n').count();
+        assert!((700..1000).contains(&lines), "{lines}");
+        let statement = import::read_all(&files, &import::Options::default()).unwrap();
+        assert_eq!(statement.anomalies, []);
+        assert_eq!(checks(&statement), []);
+        assert!(statement.company.name.is_some() && statement.company.siren.is_some());
+        let report = Report::of(statement);
+        let years = &report.analysis.years;
+        assert_eq!(years.len(), 3);
+        for (at, result) in years.iter().enumerate().flat_map(|(at, year)| year.results.iter().map(move |it| (at, it)))
+        {
+            assert!(result.value.is_some() || at == 0 && result.id == "croissance", "{result:?}");
+        }
+        let alerts: Vec<&str> = report.alerts.iter().map(|alert| alert.id.as_str()).collect();
+        for id in ["bfr_plus_vite_que_les_ventes", "tresorerie_negative", "clients_a_plus_de_60_jours"] {
+            assert!(alerts.contains(&id), "{alerts:?}");
+        }
+        let falls = ["taux_marge_commerciale", "marge_nette", "roe"];
+        assert!(
+            falls.iter().all(|id| years[2].value(id) < years[1].value(id) && years[1].value(id) < years[0].value(id))
+        );
+    }
+
+    #[test]
+    fn each_year_of_the_company_begins_with_what_the_one_before_ends_with() {
+        let files = company();
+        // By account, from these columns; the result of what is closed.
+        let balances = |at: usize, debit: usize, is_closing: bool| -> BTreeMap<String, Decimal> {
+            let mut balances = BTreeMap::new();
+            for line in files[at].1.lines().skip(6) {
+                let cells: Vec<&str> = line.split(';').collect();
+                let amount =
+                    |column: usize| crate::amount::read(cells[column], Notation::Comma).unwrap().unwrap_or_default();
+                let is_result = is_closing && cells[0].starts_with(['6', '7']);
+                let account = if is_result { "120000" } else { cells[0] };
+                *balances.entry(account.to_owned()).or_insert(Decimal::ZERO) += amount(debit) - amount(debit + 1);
+            }
+            balances.retain(|_, balance| !balance.is_zero());
+            balances
+        };
+        assert_eq!(balances(0, 6, true), balances(1, 2, false));
+        let opening = files[2].1.lines().filter(|line| line.starts_with("Jour") || line.starts_with("AN\t"));
+        let opening: String = opening.map(|line| format!("{line}\n")).collect();
+        let opening = fec::read(opening.as_bytes(), NAME).unwrap().years.remove(0).accounts;
+        let opening = opening.into_iter().map(|account| (account.number, account.balance)).collect();
+        assert_eq!(balances(1, 6, true), opening);
     }
 
     #[test]

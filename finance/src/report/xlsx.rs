@@ -9,11 +9,11 @@ use crate::items::{self, Unit};
 use crate::monthly;
 use crate::statement::day;
 
-/// A workbook (Office Open XML).
+/// A workbook (Office Open XML); `notes` on what it was made from have a sheet of their own.
 ///
 /// # Errors
 /// Where there is more text in a cell than a workbook can have.
-pub fn xlsx(report: &Report) -> Result<Vec<u8>, XlsxError> {
+pub fn xlsx(report: &Report, notes: &[String]) -> Result<Vec<u8>, XlsxError> {
     let mut workbook = Workbook::new();
     // No clock here: the day of the accounts.
     let mut properties = DocProperties::new();
@@ -29,7 +29,7 @@ pub fn xlsx(report: &Report) -> Result<Vec<u8>, XlsxError> {
     if !report.months.is_empty() {
         write_months(workbook.add_worksheet().set_name("Mois")?, report, &formats)?;
     }
-    for (title, points) in super::points(report) {
+    for (title, points) in super::points(report, notes) {
         let sheet = workbook.add_worksheet().set_name(title)?;
         sheet.set_column_width(0, 120)?;
         for (row, point) in (0..).zip(points) {
@@ -131,6 +131,7 @@ fn text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statement::Place;
     use crate::{import, sample};
 
     #[test]
@@ -139,7 +140,12 @@ mod tests {
         sample::fec(2_000, 1, &mut |line| file.extend([line, "\n"]));
         let statement = import::read(file.as_bytes(), sample::NAME, &import::Options::default()).unwrap();
         let report = Report::of(statement);
-        let bytes = xlsx(&report).unwrap();
+        let notes = ["Exercice corrigé".to_owned(), "=1+1 \u{1}".to_owned()];
+        let bytes = xlsx(&report, &notes).unwrap();
+        let place = Place { file: "a.xlsx".to_owned(), sheet: Some("Provenance".to_owned()), at: "A2".to_owned() };
+        let sheet = import::excerpt(&bytes, "a.xlsx", &place).unwrap();
+        let cells: Vec<&String> = sheet.rows.iter().flat_map(|row| &row.cells).collect();
+        assert_eq!(cells, ["Exercice corrigé", "=1+1"]);
         // By our own reader, as a bilan and compte de résultat; Excel's numbers are binary, but to the cent exact.
         let again = import::read(&bytes, "analyse.xlsx", &import::Options::default()).unwrap();
         let again = crate::analyse(&again);
