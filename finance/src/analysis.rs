@@ -141,6 +141,8 @@ pub(crate) struct Computer<'a> {
     known: HashMap<(usize, &'static str), Result<Decimal, Undefined>>,
     /// Of each year the totals that are not what their parts add up to.
     open: Vec<Vec<Total<'a>>>,
+    /// Those that are.
+    met: Vec<HashSet<&'static str>>,
     /// What is left out of each year below those, and is not zero for it.
     unknown: Vec<HashSet<&'static str>>,
 }
@@ -192,10 +194,12 @@ impl<'a> Computer<'a> {
     pub(crate) fn new(statement: &'a Statement) -> Self {
         let years = 0..statement.years.len();
         let unknown = vec![HashSet::new(); years.len()];
-        let mut computer = Self { statement, known: HashMap::new(), open: Vec::new(), unknown };
+        let mut computer = Self { statement, known: HashMap::new(), open: Vec::new(), met: Vec::new(), unknown };
         for year in years.clone() {
-            let totals = computer.totals(year).into_iter();
-            computer.open.push(totals.filter(|total| !total.is_met(statement)).collect());
+            let (met, open): (Vec<_>, Vec<_>) =
+                computer.totals(year).into_iter().partition(|total| total.is_met(statement));
+            computer.open.push(open);
+            computer.met.push(met.iter().map(|total| total.item.id).collect());
         }
         computer.unknown = years.map(|year| computer.left_out(year)).collect();
         computer.known.clear();
@@ -230,6 +234,11 @@ impl<'a> Computer<'a> {
     /// What a formula is in a year.
     pub(crate) fn formula(&mut self, year: usize, formula: &Formula) -> Result<Decimal, Undefined> {
         formula.value(&mut At { computer: self, year, has_all: false })
+    }
+
+    /// Whether the source gives a total that is what its parts add up to.
+    pub(crate) fn is_met(&self, year: usize, id: &str) -> bool {
+        self.met.get(year).is_some_and(|met| met.contains(id))
     }
 
     /// Whether what the source leaves out is zero.

@@ -4,6 +4,7 @@
 //! error. What the figures mean is [`crate::analysis`]' work.
 
 pub mod esef;
+mod excerpt;
 pub mod fec;
 mod heading;
 mod log;
@@ -15,6 +16,7 @@ mod trial_balance;
 use chrono::NaiveDate;
 use thiserror::Error;
 
+pub use self::excerpt::{Excerpt, ExcerptRow, excerpt};
 use crate::statement::InvalidStatement;
 use crate::{Statement, merge};
 
@@ -31,13 +33,11 @@ pub struct Options {
 /// # Errors
 /// Where it is none of them, damaged, or too large, and where nothing says when a fiscal year ends.
 pub fn read(bytes: &[u8], name: &str, options: &Options) -> Result<Statement, ImportError> {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let is_markup = || text.trim_ascii_start().starts_with(b"<");
     if bytes.starts_with(b"%PDF") {
         let what = "les PDF ne sont pas lus ici\u{a0}: donnez le classeur ou l’export dont il vient".to_owned();
         return Err(ImportError::Unsupported { file: name.to_owned(), what });
     }
-    if is_markup() || bytes.starts_with(b"PK") && !table::is_workbook(bytes) {
+    if is_report(bytes) {
         return esef::read(bytes, name);
     }
     if is_fec(bytes) {
@@ -81,6 +81,12 @@ pub fn read_all<B: AsRef<[u8]>>(
     let statement = merge(first, statements);
     statement.check().map_err(|error| (None, ImportError::Invalid(error)))?;
     Ok(statement)
+}
+
+/// Whether a file may be an annual report: a page, or an archive that is no workbook.
+fn is_report(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    text.trim_ascii_start().starts_with(b"<") || bytes.starts_with(b"PK") && !table::is_workbook(bytes)
 }
 
 /// Whether a file begins with the names of a FEC's columns.

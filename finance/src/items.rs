@@ -134,6 +134,12 @@ impl Unit {
     }
 }
 
+/// An amount of `currency` as French prints it, to the cent.
+pub(crate) fn to_the_cent(value: Decimal, currency: &str) -> String {
+    let sign = if currency == "EUR" { "€" } else { currency };
+    format!("{}\u{a0}{sign}", amount::written(value, 2))
+}
+
 /// All of them, in the order in which a reader expects them.
 pub fn all() -> impl Iterator<Item = &'static Item> {
     let rest = [assets::TOTALS, liabilities::ITEMS, income_statement::ITEMS, measures::ITEMS];

@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod amount;
 pub mod analysis;
 pub mod check;
+pub mod correction;
 pub mod facts;
 mod formula;
 pub mod import;
@@ -25,6 +26,7 @@ mod words;
 
 pub use alerts::alerts;
 pub use analysis::{Analysis, analyse, checks};
+pub use correction::{Correction, corrected};
 pub use facts::{FactSheet, fact_sheet};
 pub use formula::Undefined;
 pub use merge::merge;

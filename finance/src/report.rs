@@ -105,7 +105,7 @@ pub fn tables(analysis: &Analysis) -> Vec<Table> {
         let all = crate::items::all().filter(|item| groups.contains(&item.group));
         let rows = all.filter_map(|item| {
             let results: Vec<Option<&Computed>> = analysis.years.iter().map(|year| year.get(item.id)).collect();
-            let cells: Vec<Cell> = results.iter().map(|result| cell(*result)).collect();
+            let cells: Vec<Cell> = results.iter().map(|result| Cell::of(*result)).collect();
             let is_something = |cell: &Cell| match cell {
                 Cell::Value(value) => !value.is_zero(),
                 Cell::Undefined(_) => !matches!(item.unit, Unit::Currency),
@@ -126,14 +126,6 @@ pub fn tables(analysis: &Analysis) -> Vec<Table> {
     TITLES.into_iter().map(table).filter(|table| !table.rows.is_empty()).collect()
 }
 
-fn cell(result: Option<&Computed>) -> Cell {
-    match result {
-        None => Cell::Absent,
-        Some(Computed { value: Some(value), .. }) => Cell::Value(*value),
-        Some(Computed { undefined, .. }) => undefined.clone().map_or(Cell::Absent, Cell::Undefined),
-    }
-}
-
 impl Undefined {
     /// For a French reader.
     pub fn reason(&self) -> String {
@@ -147,6 +139,14 @@ impl Undefined {
 }
 
 impl Cell {
+    pub(crate) fn of(result: Option<&Computed>) -> Self {
+        match result {
+            None => Self::Absent,
+            Some(Computed { value: Some(value), .. }) => Self::Value(*value),
+            Some(Computed { undefined, .. }) => undefined.clone().map_or(Self::Absent, Self::Undefined),
+        }
+    }
+
     /// What a reader sees of it: `n.s.` (non significatif) where it has no meaning.
     pub fn written(&self, unit: Unit, currency: &str) -> String {
         match self {

@@ -2,13 +2,14 @@
 //!
 //! Nothing is computed here: totals and ratios are [`crate::analysis`]' work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::items::{self, Item};
 use crate::siren::Siren;
 
 /// A company's accounts.
@@ -179,6 +180,30 @@ impl Year {
         let before = self.end.checked_sub_months(chrono::Months::new(12)).unwrap_or(self.end);
         let days = self.start.map_or_else(|| (self.end - before).num_days(), |start| (self.end - start).num_days() + 1);
         days.max(1)
+    }
+
+    /// The accounts that a line is the sum of. Of an account with a debit and a credit balance it is the one that the
+    /// plan has there, else the one that is no longer where the plan has it.
+    pub(crate) fn accounts_of(&self, item: &Item) -> Vec<&Account> {
+        let numbers = |id: &str| self.lines.get(id).map_or(&[][..], |figure| &figure.accounts);
+        let mut found: HashMap<&str, Vec<&Account>> =
+            numbers(item.id).iter().map(|number| (number.as_str(), Vec::new())).collect();
+        for account in &self.accounts {
+            found.entry(&account.number).and_modify(|accounts| accounts.push(account));
+        }
+        let rank = |account: &&Account| {
+            let own = items::of_account(&account.number, account.balance.is_sign_positive());
+            let is_own = own.is_some_and(|own| own.id == item.id);
+            let is_moved = own.is_none_or(|own| !numbers(own.id).contains(&account.number));
+            (!is_own, !is_moved, account.balance.is_sign_positive() != item.is_debit())
+        };
+        let mut accounts = Vec::new();
+        for number in numbers(item.id) {
+            let Some(candidates) = found.get_mut(number.as_str()) else { continue };
+            let best = (0..candidates.len()).min_by_key(|at| rank(&candidates[*at]));
+            accounts.extend(best.map(|best| candidates.remove(best)));
+        }
+        accounts
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod concepts;
 mod document;
+mod excerpt;
 mod labels;
 mod number;
 mod package;
@@ -19,6 +20,7 @@ mod years;
 
 use std::collections::HashMap;
 
+pub(super) use self::excerpt::excerpt;
 use self::package::Package;
 use self::report::Report;
 use super::ImportError;

@@ -111,14 +111,14 @@ fn unicode(mut reader: impl Read) -> std::io::Result<impl Read> {
 }
 
 /// How a file is written.
-struct Written {
-    separator: u8,
-    is_quoted: bool,
+pub(super) struct Written {
+    pub(super) separator: u8,
+    pub(super) is_quoted: bool,
     notation: Notation,
 }
 
 impl Written {
-    fn of(sample: &[u8]) -> Self {
+    pub(super) fn of(sample: &[u8]) -> Self {
         let text = decode(sample);
         let first = text.lines().next().unwrap_or_default();
         let count = |separator: &u8| first.matches(*separator as char).count();

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
+pub(super) use self::xlsx::address;
 use super::ImportError;
 use super::heading::is_date;
 use crate::amount::{self, AmountError, Notation};
@@ -181,7 +182,7 @@ fn number(text: &str) -> Option<Decimal> {
 }
 
 /// The letters of a column: `A`, `Z`, `AA`.
-fn letters(column: usize) -> String {
+pub(super) fn letters(column: usize) -> String {
     let letter = char::from(b'A' + (column % 26) as u8);
     match column / 26 {
         0 => letter.to_string(),

@@ -171,8 +171,8 @@ pub(super) static ITEMS: &[Item] = &[
         "Besoin en fonds de roulement d’exploitation",
         BILAN,
         "sinon(stocks_brut, stocks) + sinon(avances_commandes_brut, avances_commandes) + sinon(clients_brut, clients) \
-         + charges_constatees_avance - avances_recues - fournisseurs - dettes_fiscales_sociales \
-         - produits_constates_avance",
+         + sinon(charges_constatees_avance_brut, charges_constatees_avance) - avances_recues - fournisseurs \
+         - dettes_fiscales_sociales - produits_constates_avance",
         "Bilan fonctionnel. Les dettes fiscales et sociales sont toutes d’exploitation, les autres créances et les \
          autres dettes ne le sont pas\u{a0}: le bilan n’en dit pas plus",
     ),

@@ -6,7 +6,6 @@
 use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use zyron_finance::Report;
 use zyron_finance::import::{self, Options};
 use zyron_finance::reading::Reading;
 
@@ -21,7 +20,8 @@ pub fn read(files: &Array, end: &str) -> Result<String, String> {
     let files: Vec<(String, Vec<u8>)> = files.iter().map(|file| (text(&file, "name"), bytes(&file))).collect();
     let statement =
         import::read_all(&files, &Options { end: end.parse().ok() }).map_err(|(_, error)| error.to_string())?;
-    serde_json::to_string(&Reading::of(&Report::of(statement))).map_err(|error| error.to_string())
+    let reading = Reading::of(&statement, &[]).map_err(|error| error.to_string())?;
+    serde_json::to_string(&reading).map_err(|error| error.to_string())
 }
 
 fn text(file: &JsValue, field: &str) -> String {

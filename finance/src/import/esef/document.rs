@@ -152,7 +152,7 @@ impl Reader<'_> {
             }
             "fraction" => {
                 let message = || format!("{}\u{a0}: une fraction n’est pas lue", element.attribute("", "name"));
-                self.report.log.at(AnomalyKind::Unreadable, "fraction", Some(place(self.file, element)), message);
+                self.report.log.at(AnomalyKind::Unreadable, "fraction", Some(place_of(self.file, element)), message);
                 None
             }
             _ => None,
@@ -261,7 +261,7 @@ impl Tag {
             scale: of("scale"),
             decimals: of("decimals"),
             is_negative: of("sign") == "-",
-            place: place(file, element),
+            place: place_of(file, element),
         }
     }
 
@@ -286,7 +286,7 @@ impl Tag {
 }
 
 /// An element's identifier; without one, its place in the file.
-fn place(file: &str, element: &Element<'_>) -> Place {
+pub(super) fn place_of(file: &str, element: &Element<'_>) -> Place {
     let id = element.attribute("", "id");
     let at = if id.is_empty() { format!("octet {}", element.position) } else { id };
     Place { file: file.to_owned(), sheet: None, at }

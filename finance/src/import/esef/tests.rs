@@ -7,7 +7,8 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::*;
-use crate::statement::{Anomaly, Basis, IfrsFact, Year};
+use crate::import::Excerpt;
+use crate::statement::{Anomaly, Basis, IfrsFact, Place, Year};
 use crate::{Undefined, analyse, checks};
 
 const PATH: &str = "aubepine-2024-12-31-fr/reports/aubepine-2024-12-31-fr.xhtml";
@@ -607,5 +608,73 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), start in 0_usize..3) {
         let start = [&b""[..], b"PK\x03\x04", HEAD.as_bytes()][start];
         let _ = read(&[start, &bytes].concat(), "f");
+    }
+}
+
+fn excerpt_of(bytes: &[u8], name: &str, file: &str, at: &str) -> Option<Excerpt> {
+    let place = Place { file: file.to_owned(), sheet: None, at: at.to_owned() };
+    crate::import::excerpt(bytes, name, &place).ok()
+}
+
+#[test]
+fn a_tagged_number_is_shown_in_its_row() {
+    let of = |at: &str| excerpt_of(&package(&page(&accounts())), "aubepine.zip", PATH, at);
+    let excerpt = of("Revenue-24").unwrap();
+    let cells: Vec<Vec<&str>> = excerpt.rows.iter().map(|row| row.cells.iter().map(String::as_str).collect()).collect();
+    assert_eq!(cells[0], ["Libellé", "1\u{a0}284,5", "1\u{202f}190,0"]);
+    assert_eq!((excerpt.rows.len(), excerpt.column, excerpt.rows[0].is_place), (5, Some(1), true));
+    let goodwill = of("Goodwill-23").unwrap();
+    let at = goodwill.rows.iter().position(|row| row.is_place);
+    assert_eq!((at, goodwill.column, goodwill.rows.len()), (Some(4), Some(2), 9));
+    assert_eq!(goodwill.rows[4].cells, ["Libellé", "310,0", "310,0"]);
+    // One in another.
+    assert!(of("EquityOwners-23").unwrap().rows.iter().any(|row| row.is_place && row.cells[0].contains("560,0")));
+    assert_eq!(of("nowhere"), None);
+    assert_eq!(excerpt_of(&package(&page(&accounts())), "aubepine.zip", "other.xhtml", "Revenue-24"), None);
+}
+
+#[test]
+fn a_tagged_number_in_a_text_is_shown_with_the_paragraphs_around() {
+    let fact = number("r", "Revenue", "d24", "", "1 284,5");
+    let text: String = (1..=7)
+        .map(|paragraph| {
+            let fact = if paragraph == 6 { fact.as_str() } else { "" };
+            format!("<div><p>Paragraphe\n <b>{paragraph}</b> {fact}</p></div>")
+        })
+        .collect();
+    let page = page(&format!("<header>En-tête</header>{text}"));
+    let excerpt = excerpt_of(page.as_bytes(), "r.xhtml", "r.xhtml", "r").unwrap();
+    let cells: Vec<&str> = excerpt.rows.iter().map(|row| row.cells[0].as_str()).collect();
+    assert_eq!(
+        cells,
+        ["Paragraphe 2", "Paragraphe 3", "Paragraphe 4", "Paragraphe 5", "Paragraphe 6 1 284,5", "Paragraphe 7"]
+    );
+    assert_eq!((excerpt.rows[4].is_place, excerpt.column), (true, None));
+    // Without an identifier the place says where it begins.
+    let page = page.replace(r#" id="r""#, "");
+    let at = format!("octet {}", page.find("<ix:nonFraction").unwrap());
+    assert!(excerpt_of(page.as_bytes(), "r.xhtml", "r.xhtml", &at).unwrap().rows[4].is_place);
+}
+
+#[test]
+fn a_number_that_no_page_shows_is_shown_alone() {
+    let fact = number("hidden", "Revenue", "d24", "", "1 284,5");
+    let page = page("<p>Vu</p>").replace("<ix:hidden>", &format!("<ix:hidden>{fact}"));
+    let excerpt = excerpt_of(page.as_bytes(), "r.xhtml", "r.xhtml", "hidden").unwrap();
+    let cells: Vec<&str> = excerpt.rows.iter().map(|row| row.cells[0].as_str()).collect();
+    assert_eq!((cells, excerpt.rows[0].is_place), (vec!["1 284,5", "Vu"], true));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_damaged_report_is_opened_without_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), is_zip in any::<bool>()) {
+        let page = page(&accounts());
+        let mut bytes = if is_zip { package(&page) } else { page.into_bytes() };
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let _ = excerpt_of(&bytes, PATH, PATH, "Goodwill-23");
+        bytes.truncate(at);
+        let _ = excerpt_of(&bytes, PATH, PATH, "Goodwill-23");
     }
 }

@@ -281,7 +281,7 @@ fn date(number: Decimal, is_1904: bool) -> Option<NaiveDate> {
 }
 
 /// The row, from 1, and the column, from 0, of `B12`.
-fn address(at: &str) -> Option<(usize, usize)> {
+pub(in crate::import) fn address(at: &str) -> Option<(usize, usize)> {
     let (letters, digits) = at.split_at(at.find(|char: char| char.is_ascii_digit())?);
     let column = letters.chars().try_fold(0_usize, |column, char| {
         let letter = char.to_ascii_uppercase();
