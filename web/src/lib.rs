@@ -8,6 +8,9 @@ mod conversation;
 mod desk;
 mod desk_view;
 mod french;
+// Until the page draws answers with it.
+#[allow(dead_code)]
+mod markdown;
 mod view;
 
 use wasm_bindgen::prelude::wasm_bindgen;
