@@ -26,7 +26,7 @@ export const close = () => browser.close();
 /// Opens the playground in a profile of its own and waits for the model. What the page logs as an error, and what the
 /// policy blocks, is collected in `problems`.
 export async function open(base = url) {
-  const context = await browser.newContext({ locale: "fr-FR", viewport: { width: 1000, height: 800 } });
+  const context = await browser.newContext({ locale: "fr-FR", viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
   const problems = [];
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));

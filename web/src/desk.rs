@@ -1,143 +1,306 @@
-//! The company on the desk: its files, read in a worker of their own, and what they say.
+//! The company on the desk: its files, read in a worker of their own, what they say, and what was corrected by hand.
 //!
 //! The files stay in the browser. With a question about them goes the statement: the lines of the accounts, without
 //! where they were read.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Array, Reflect, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::closure::Closure;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{File, FileList, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::File;
+use zyron_finance::Correction;
+use zyron_finance::import::Excerpt;
 use zyron_finance::reading::Reading;
+use zyron_finance::statement::Place;
+
+use crate::app::{App, Panel, unique};
+use crate::json;
+use crate::language::tr;
+use crate::reader::{ReadError, Reader};
 
 /// What the page knows of a company's accounts.
 #[derive(Clone, Copy)]
 pub(crate) struct Desk {
-    /// What the files say.
-    pub(crate) reading: RwSignal<Option<Rc<Reading>>, LocalStorage>,
+    /// What it is kept as; empty where there is nothing on the desk.
+    id: RwSignal<String>,
+    /// What the files say, corrected.
+    pub(crate) reading: RwSignal<Option<Arc<Reading>>>,
+    /// The files, where the browser still has them.
+    pub(crate) files: RwSignal<Vec<File>, LocalStorage>,
+    /// What is known of them.
+    pub(crate) sources: RwSignal<Vec<Source>>,
+    /// What was corrected by hand, in its order.
+    pub(crate) corrections: RwSignal<Vec<Correction>>,
     /// Whether files are being read.
     pub(crate) is_reading: RwSignal<bool>,
-    /// Why files could not be read.
+    /// Why something could not be done.
     pub(crate) error: RwSignal<Option<String>>,
     /// The last day of the last fiscal year, where no file says it.
     pub(crate) end: RwSignal<String>,
-    /// The analysis that is asked for; empty where a question is.
-    pub(crate) template: RwSignal<String>,
-    worker: RwSignal<Option<Reader>, LocalStorage>,
+    /// The row whose parts are shown: an item.
+    pub(crate) opened: RwSignal<Option<String>>,
+    /// Where a figure was read, once it was looked up.
+    pub(crate) excerpt: RwSignal<Option<Arc<Excerpt>>>,
+    /// The accounts as they were read, with all their places, as JSON.
+    statement: RwSignal<Rc<str>, LocalStorage>,
+    reader: StoredValue<Reader, LocalStorage>,
 }
 
-/// The worker, and what it calls.
-struct Reader {
-    worker: Worker,
-    _message: Closure<dyn FnMut(MessageEvent)>,
-    _error: Closure<dyn FnMut(JsValue)>,
+/// A file that accounts were read from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Source {
+    /// Its name.
+    pub(crate) name: String,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub(crate) sha256: String,
 }
 
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.worker.terminate();
-    }
+/// A desk as it is kept, but for its files.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptDesk {
+    statement: String,
+    sources: Vec<Source>,
+    corrections: Vec<Correction>,
 }
-
-/// The words for a reader that ended without an answer.
-const CRASHED: &str = "La lecture s’est interrompue. Le bureau est intact\u{a0}: réessayez, ou vérifiez le fichier.";
 
 impl Desk {
     pub(crate) fn new() -> Self {
         Self {
-            reading: RwSignal::new_local(None),
+            id: RwSignal::new(String::new()),
+            reading: RwSignal::new(None),
+            files: RwSignal::new_local(Vec::new()),
+            sources: RwSignal::new(Vec::new()),
+            corrections: RwSignal::new(Vec::new()),
             is_reading: RwSignal::new(false),
             error: RwSignal::new(None),
             end: RwSignal::new(String::new()),
-            template: RwSignal::new(String::new()),
-            worker: RwSignal::new_local(None),
+            opened: RwSignal::new(None),
+            excerpt: RwSignal::new(None),
+            statement: RwSignal::new_local("".into()),
+            reader: StoredValue::new_local(Reader::default()),
         }
     }
 
-    /// Reads files. What lies on the desk stays there until they are read.
-    pub(crate) fn open(self, files: &FileList) {
-        let files: Vec<File> = (0..files.length()).filter_map(|at| files.item(at)).collect();
-        if files.is_empty() || self.is_reading.get_untracked() {
+    /// Takes everything off the desk. What is kept of it stays kept.
+    pub(crate) fn clear(self) {
+        self.id.set(String::new());
+        self.reading.set(None);
+        self.files.set(Vec::new());
+        self.sources.set(Vec::new());
+        self.corrections.set(Vec::new());
+        self.statement.set("".into());
+        self.opened.set(None);
+        self.error.set(None);
+    }
+
+    /// What it is kept as; nothing where there is nothing on the desk.
+    pub(crate) fn kept_as(self) -> Option<String> {
+        Some(self.id.get_untracked()).filter(|id| !id.is_empty())
+    }
+
+    /// Its identifier, a title, and what is to be kept of it; nothing where there is nothing on the desk.
+    pub(crate) fn to_keep(self) -> Option<(String, String, KeptDesk)> {
+        let (id, reading) = (self.kept_as()?, self.reading.get_untracked()?);
+        let company =
+            if reading.company.is_empty() { tr("Société sans nom", "Unnamed company") } else { &reading.company };
+        let title = format!("{company} · {}", reading.years.join(", "));
+        let kept = KeptDesk {
+            statement: self.statement.get_untracked().to_string(),
+            sources: self.sources.get_untracked(),
+            corrections: self.corrections.get_untracked(),
+        };
+        Some((id, title, kept))
+    }
+
+    /// Puts what was kept on the desk.
+    pub(crate) fn restore(self, id: String, kept: KeptDesk, files: Vec<File>) {
+        self.clear();
+        self.work(async move {
+            let reading = self.compute(&kept.statement, &kept.corrections).await?;
+            self.put(id, kept.statement.into(), kept.sources, kept.corrections, files, reading);
+            Ok(())
+        });
+    }
+
+    /// Ends reading; what lies on the desk stays.
+    pub(crate) fn cancel(self) {
+        self.reader.with_value(Reader::crash);
+    }
+
+    fn put(
+        self,
+        id: String,
+        statement: Rc<str>,
+        sources: Vec<Source>,
+        corrections: Vec<Correction>,
+        files: Vec<File>,
+        reading: Reading,
+    ) {
+        self.id.set(id);
+        self.statement.set(statement);
+        self.sources.set(sources);
+        self.corrections.set(corrections);
+        self.files.set(files);
+        self.opened.set(None);
+        self.reading.set(Some(Arc::new(reading)));
+    }
+
+    async fn compute(self, statement: &str, corrections: &[Correction]) -> Result<Reading, ReadError> {
+        let corrections = serde_json::to_string(corrections).map_err(|_| ReadError::Crashed)?;
+        let arguments = [("statement", statement.into()), ("corrections", corrections.into())];
+        parsed(&self.call("reading", &arguments).await?)
+    }
+
+    async fn call(self, name: &str, arguments: &[(&str, JsValue)]) -> Result<JsValue, ReadError> {
+        self.reader.get_value().call(name, arguments).await
+    }
+
+    /// The analysis as a file of this kind: `markdown`, `csv` or `xlsx`, with lines that say where it is from.
+    ///
+    /// # Errors
+    /// Where the worker crashed.
+    pub(crate) async fn export(self, kind: &str, notes: &[String]) -> Result<Vec<u8>, ReadError> {
+        let written = |value: Result<String, serde_json::Error>| value.map_err(|_| ReadError::Crashed);
+        let arguments = [
+            ("kind", kind.into()),
+            ("statement", (&*self.statement.get_untracked()).into()),
+            ("corrections", written(serde_json::to_string(&self.corrections.get_untracked()))?.into()),
+            ("notes", written(serde_json::to_string(notes))?.into()),
+        ];
+        Ok(Uint8Array::new(&self.call("export", &arguments).await?).to_vec())
+    }
+
+    /// Does what takes the worker, one thing at a time, and says what went wrong.
+    fn work(self, work: impl Future<Output = Result<(), ReadError>> + 'static) {
+        if self.is_reading.get_untracked() {
             return;
         }
         self.is_reading.set(true);
         self.error.set(None);
         spawn_local(async move {
-            if let Err(error) = self.hand_over(files).await {
-                self.fail(format!("{CRASHED} ({})", error.as_string().unwrap_or_default()));
+            if let Err(error) = work.await {
+                self.error.set(Some(words(error)));
+            }
+            self.is_reading.set(false);
+        });
+    }
+}
+
+impl App {
+    /// Reads files. What lies on the desk stays there until they are read.
+    pub(crate) fn open_files(self, files: Vec<File>) {
+        let desk = self.desk;
+        if files.is_empty() {
+            return;
+        }
+        desk.work(async move {
+            let list: Array = files.iter().collect();
+            let read = desk.call("read", &[("files", list.into()), ("end", desk.end.get_untracked().into())]).await?;
+            let (statement, sources) = of_files(&read).ok_or(ReadError::Crashed)?;
+            let reading = desk.compute(&statement, &[]).await?;
+            desk.put(unique(), statement, sources, Vec::new(), files, reading);
+            self.library.keep_desk(self);
+            Ok(())
+        });
+    }
+
+    /// Puts the company on the desk that does not exist.
+    pub(crate) fn open_sample(self) {
+        let desk = self.desk;
+        spawn_local(async move {
+            match desk.call("sample", &[]).await {
+                Ok(files) => self.open_files(
+                    files
+                        .dyn_into::<Array>()
+                        .unwrap_or_default()
+                        .iter()
+                        .filter_map(|file| file.dyn_into().ok())
+                        .collect(),
+                ),
+                Err(error) => desk.error.set(Some(words(error))),
             }
         });
     }
 
-    /// Takes everything off the desk.
-    pub(crate) fn clear(self) {
-        self.reading.set(None);
-        self.error.set(None);
-        self.template.set(String::new());
-    }
-
-    async fn hand_over(self, files: Vec<File>) -> Result<(), JsValue> {
-        let (list, moved) = (Array::new(), Array::new());
-        for file in files {
-            let bytes = JsFuture::from(file.array_buffer()).await?;
-            let entry = Object::new();
-            Reflect::set(&entry, &"name".into(), &file.name().into())?;
-            Reflect::set(&entry, &"bytes".into(), &bytes)?;
-            list.push(&entry);
-            moved.push(&bytes);
-        }
-        let message = Object::new();
-        Reflect::set(&message, &"files".into(), &list)?;
-        Reflect::set(&message, &"end".into(), &self.end.get_untracked().into())?;
-        if self.worker.with_untracked(Option::is_none) {
-            self.worker.set(Some(self.start()?));
-        }
-        // The bytes are moved, not copied.
-        let posted = self.worker.with_untracked(|reader| {
-            reader.as_ref().map(|reader| reader.worker.post_message_with_transfer(&message, &moved))
+    /// Takes these corrections in the place of those before; everything follows from them.
+    pub(crate) fn correct(self, corrections: Vec<Correction>) {
+        let desk = self.desk;
+        desk.work(async move {
+            let reading = desk.compute(&desk.statement.get_untracked(), &corrections).await?;
+            desk.corrections.set(corrections);
+            desk.reading.set(Some(Arc::new(reading)));
+            self.library.keep_desk(self);
+            Ok(())
         });
-        posted.unwrap_or(Ok(()))
     }
 
-    fn start(self) -> Result<Reader, JsValue> {
-        let options = WorkerOptions::new();
-        options.set_type(WorkerType::Module);
-        let place = document().query_selector("meta[name=reader]")?.and_then(|meta| meta.get_attribute("content"));
-        let worker = Worker::new_with_options(&place.unwrap_or_default(), &options)?;
-        let message = Closure::new(move |event: MessageEvent| self.receive(&event.data()));
-        let error = Closure::new(move |_| self.crash());
-        worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
-        worker.set_onerror(Some(error.as_ref().unchecked_ref()));
-        Ok(Reader { worker, _message: message, _error: error })
-    }
-
-    fn receive(self, data: &JsValue) {
-        let field = |name: &str| Reflect::get(data, &JsValue::from_str(name)).ok().and_then(|value| value.as_string());
-        if let Some(refused) = field("refused") {
-            return self.fail(refused);
+    /// Shows where a figure was read.
+    pub(crate) fn open_place(self, place: Place) {
+        let desk = self.desk;
+        let files = desk.files.get_untracked();
+        if files.is_empty() {
+            let text = tr(
+                "Les fichiers ne sont plus dans ce navigateur\u{a0}: déposez-les à nouveau pour voir la source.",
+                "The files are no longer in this browser: drop them again to see the source.",
+            );
+            desk.error.set(Some(text.to_owned()));
+            return;
         }
-        match field("reading").map(|json| serde_json::from_str::<Reading>(&json)) {
-            Some(Ok(reading)) => {
-                self.reading.set(Some(Rc::new(reading)));
-                self.is_reading.set(false);
+        desk.work(async move {
+            let files: Array = files.iter().collect();
+            let place = serde_json::to_string(&place).map_err(|_| ReadError::Crashed)?;
+            let excerpt: Excerpt =
+                parsed(&desk.call("excerpt", &[("files", files.into()), ("place", place.into())]).await?)?;
+            desk.excerpt.set(Some(Arc::new(excerpt)));
+            self.panel.set(Some(Panel::Source));
+            Ok(())
+        });
+    }
+
+    /// Shows an item of the accounts with what it is made of.
+    pub(crate) fn open_item(self, item: &str) {
+        self.desk.opened.set(Some(item.to_owned()));
+        self.shows_desk.set(true);
+        self.panel.set(None);
+        // Once the row is drawn.
+        let row = format!("row-{item}");
+        request_animation_frame(move || {
+            if let Some(row) = document().get_element_by_id(&row) {
+                row.scroll_into_view();
+                if let Some(button) = row.query_selector("button").ok().flatten() {
+                    // What is focused is read out first.
+                    let _ = button.unchecked_into::<web_sys::HtmlElement>().focus();
+                }
             }
-            _ => self.crash(),
-        }
+        });
     }
+}
 
-    /// The next file gets a worker of its own.
-    fn crash(self) {
-        // Not here: this is called by what it would drop.
-        set_timeout(move || self.worker.set(None), std::time::Duration::ZERO);
-        self.fail(CRASHED.to_owned());
-    }
+fn parsed<T: DeserializeOwned>(text: &JsValue) -> Result<T, ReadError> {
+    // What the worker says is of the same build as the page.
+    json::read(&text.as_string().unwrap_or_default()).map_err(|_| ReadError::Crashed)
+}
 
-    fn fail(self, error: String) {
-        self.error.set(Some(error));
-        self.is_reading.set(false);
+/// What the worker read of files.
+fn of_files(read: &JsValue) -> Option<(Rc<str>, Vec<Source>)> {
+    let text = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok()?.as_string();
+    let source = |file: JsValue| Some(Source { name: text(&file, "name")?, sha256: text(&file, "sha256")? });
+    let files = Reflect::get(read, &"files".into()).ok()?.dyn_into::<Array>().ok()?;
+    Some((text(read, "statement")?.into(), files.iter().filter_map(source).collect()))
+}
+
+fn words(error: ReadError) -> String {
+    match error {
+        ReadError::Refused(words) => words,
+        ReadError::Crashed => tr(
+            "La lecture s’est interrompue. Le bureau est intact\u{a0}: réessayez, ou vérifiez le fichier.",
+            "Reading broke off. The desk is as it was: try again, or check the file.",
+        )
+        .to_owned(),
     }
 }

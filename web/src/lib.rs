@@ -1,17 +1,31 @@
-//! The playground: a page on which an analyst talks to the model.
+//! The playground: a desk at which an analyst reads a company's accounts and talks about them with the model.
 //!
-//! [`view`] draws what [`conversation`] holds, [`desk_view`] what lies on the [`desk`]; [`api`] talks to the server; [`french`] is every word about numbers and
-//! errors. It uses the public API and nothing else, so whatever the page can do, a client of the API can.
+//! [`app`] is the page's state. [`desk`] has the accounts, which [`reader`]'s worker reads; [`talk`] has the conversation,
+//! which [`request`] turns into requests and [`stream`] reads the answers of, through [`api`]. [`library`] keeps both in
+//! the browser's [`store`]; [`export`] and [`code`] are what leaves the page. [`view`] draws it all, with
+//! [`markdown`] and [`charts`]; [`words`] and [`language`] are what it says. It uses the public API and nothing else, so
+//! whatever the page can do, a client of the API can.
 
 mod api;
+mod app;
+mod charts;
+mod code;
 mod conversation;
 mod desk;
-mod desk_view;
-mod french;
-// Until the page draws answers with it.
-#[allow(dead_code)]
+mod download;
+mod export;
+mod json;
+mod language;
+mod library;
 mod markdown;
+mod reader;
+mod request;
+mod settings;
+mod store;
+mod stream;
+mod talk;
 mod view;
+mod words;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
