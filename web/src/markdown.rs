@@ -10,6 +10,7 @@ mod blocks;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use leptos::prelude::*;
 
@@ -37,7 +38,21 @@ pub(crate) fn markdown_view(
         let (text, marks) = (text.clone(), marks.clone());
         move || text.with_untracked(|text| marks.with_untracked(|marks| blocks(text, marks)))
     };
-    let shown = RwSignal::new(read());
+    let shown = RwSignal::new(Vec::<ArcRwSignal<Arc<Node>>>::new());
+    let show = move |nodes: Vec<Arc<Node>>| {
+        let count = shown.with_untracked(|shown| {
+            let changed = shown.iter().zip(&nodes).filter(|(block, node)| block.with_untracked(|block| block != *node));
+            changed.for_each(|(block, node)| block.set(node.clone()));
+            shown.len()
+        });
+        if count != nodes.len() {
+            shown.update(|shown| {
+                shown.truncate(nodes.len());
+                shown.extend(nodes.into_iter().skip(count).map(ArcRwSignal::new));
+            });
+        }
+    };
+    show(read());
     let is_waiting = Rc::new(Cell::new(false));
     Effect::new(move |_| {
         text.track();
@@ -48,17 +63,15 @@ pub(crate) fn markdown_view(
                 is_waiting.set(false);
                 // By now it may be off the page, and what `text` is made of with it.
                 if !shown.is_disposed() {
-                    shown.set(read());
+                    show(read());
                 }
             });
         }
     });
     let mark = StoredValue::new_local(mark);
-    let block = move |at: usize| {
-        let block = Memo::new(move |_| shown.with(|blocks| blocks.get(at).cloned()));
-        move || block.with(|block| block.as_deref().map(|block| mark.with_value(|mark| draw(block, mark))))
-    };
-    view! { <For each=move || 0..shown.with(Vec::len) key=|at| *at children=block/> }
+    let block =
+        move |block: ArcRwSignal<Arc<Node>>| move || block.with(|block| mark.with_value(|mark| draw(block, mark)));
+    view! { <For each=move || shown.get() key=ArcRwSignal::clone children=block/> }
 }
 
 fn draw(node: &Node, mark: &dyn Fn(usize, String) -> AnyView) -> AnyView {

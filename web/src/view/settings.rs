@@ -55,7 +55,12 @@ fn column(app: App, settings: RwSignal<Settings>, title: &'static str) -> impl I
     let (system, write_system) = text(|settings| &settings.system, |settings, text| settings.system = text);
     let (tools, write_tools) = text(|settings| &settings.tools, |settings, text| settings.tools = text);
     let (schema, write_schema) = text(|settings| &settings.schema, |settings, text| settings.schema = text);
-    let format = move || settings.with(|settings| settings.format.clone());
+    let format = move || {
+        settings.with(|settings| match settings.format.as_str() {
+            "" => "text".to_owned(),
+            format => format.to_owned(),
+        })
+    };
     view! {
         <fieldset>
             <legend>{title}</legend>
