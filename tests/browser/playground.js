@@ -49,6 +49,9 @@ export async function ask({ at }, question) {
   await at("input").press("Enter");
 }
 
+/// A text with plain spaces in the place of those that do not break.
+export const plain = (text) => text.replace(/[\u00a0\u202f]/g, " ");
+
 /// Waits until `read` gives something true, and returns it.
 export async function until(read, seconds = 60) {
   const deadline = Date.now() + seconds * 1000;

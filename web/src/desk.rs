@@ -12,7 +12,7 @@ use leptos::task::spawn_local;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::File;
+use web_sys::{File, ScrollIntoViewOptions, ScrollLogicalPosition};
 use zyron_finance::Correction;
 use zyron_finance::import::Excerpt;
 use zyron_finance::reading::Reading;
@@ -271,7 +271,9 @@ impl App {
         let row = format!("row-{item}");
         request_animation_frame(move || {
             if let Some(row) = document().get_element_by_id(&row) {
-                row.scroll_into_view();
+                let options = ScrollIntoViewOptions::new();
+                options.set_block(ScrollLogicalPosition::Center);
+                row.scroll_into_view_with_scroll_into_view_options(&options);
                 if let Some(button) = row.query_selector("button").ok().flatten() {
                     // What is focused is read out first.
                     let _ = button.unchecked_into::<web_sys::HtmlElement>().focus();

@@ -70,12 +70,16 @@ impl Reader {
         for (name, value) in arguments {
             Reflect::set(&message, &(*name).into(), value)?;
         }
+        self.worker()?.post_message(&message)
+    }
+
+    fn worker(&self) -> Result<Worker, JsValue> {
         let mut worker = self.0.worker.borrow_mut();
         let running = match worker.take() {
             Some(running) => running,
             None => self.start()?,
         };
-        worker.insert(running).worker.post_message(&message)
+        Ok(worker.insert(running).worker.clone())
     }
 
     fn start(&self) -> Result<Running, JsValue> {

@@ -104,10 +104,12 @@ fn parts_view(app: App, reading: &Arc<Reading>, row: &ReadRow) -> impl IntoView 
     });
     let years = years.collect_view();
     view! {
+        <div class="inside">
         {formula}{definition}
         {has_inputs.then(|| view! { <table class="inputs"><tbody>{inputs}</tbody></table> })}
         <div class="years">{years}</div>
         {row.formula.is_none().then(|| correction_view(app, reading, row))}
+        </div>
     }
 }
 
