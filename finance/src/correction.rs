@@ -18,9 +18,6 @@ use crate::amount;
 use crate::items::{Group, Item, to_the_cent};
 use crate::statement::{Account, Figure, Statement, Year, day};
 
-/// Places that a sum lists.
-const PLACES: usize = 4;
-
 /// A correction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -221,10 +218,11 @@ fn taken(year: &Year, from: &Item, figure: &Figure, number: &str) -> Result<(Str
     let label = own.first().ok_or_else(missing)?.label.as_str();
     let name = if label.is_empty() { String::new() } else { format!(" ({label})") };
     let balance: Decimal = own.iter().map(|account| account.balance).sum();
-    let of = |accounts: &[&Account], value| Figure {
-        value,
-        places: accounts.iter().flat_map(|account| &account.places).take(PLACES).cloned().collect(),
-        accounts: accounts.iter().map(|account| account.number.clone()).collect(),
+    let of = |accounts: &[&Account], value: Decimal| {
+        let numbers = accounts.iter().map(|account| account.number.clone()).collect();
+        let mut figure = Figure { accounts: numbers, ..Figure::of(value) };
+        figure.add_places(accounts.iter().flat_map(|account| &account.places));
+        figure
     };
     let value = if from.is_debit() { balance } else { Decimal::ZERO - balance };
     let rest = amount::checked(figure.value - value).ok_or(Problem::TooLarge(from.label))?;
@@ -236,8 +234,7 @@ fn with(figure: Option<&Figure>, added: Figure, is_turned: bool) -> Option<Figur
     let mut sum = figure.cloned().unwrap_or_else(|| Figure::of(Decimal::ZERO));
     let value = if is_turned { sum.value - added.value } else { sum.value + added.value };
     sum.value = amount::checked(value)?;
-    sum.places.extend(added.places);
-    sum.places.truncate(PLACES);
+    sum.add_places(&added.places);
     sum.accounts.extend(added.accounts);
     Some(sum)
 }

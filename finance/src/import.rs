@@ -17,7 +17,7 @@ use chrono::NaiveDate;
 use thiserror::Error;
 
 pub use self::excerpt::{Excerpt, ExcerptRow, excerpt};
-use crate::statement::InvalidStatement;
+use crate::statement::{Anomaly, AnomalyKind, InvalidStatement};
 use crate::{Statement, merge};
 
 /// What the caller knows of a file.
@@ -28,7 +28,8 @@ pub struct Options {
 }
 
 /// Reads a file of any of these kinds, which is known by what is in it: a FEC, a balance générale, a bilan and compte de
-/// résultat, an annual report. Its name is what places show; of a FEC it says whose it is.
+/// résultat, an annual report. Its name is what places show; of a FEC it says whose it is. A PDF is read as the text that
+/// `zyron-pdf` finds in it, not as it is.
 ///
 /// # Errors
 /// Where it is none of them, damaged, or too large, and where nothing says when a fiscal year ends.
@@ -44,10 +45,16 @@ pub fn read(bytes: &[u8], name: &str, options: &Options) -> Result<Statement, Im
         return fec::read_until(bytes, name, options.end);
     }
     let workbook = table::read(bytes, name)?;
-    if trial_balance::is_in(&workbook) {
-        return trial_balance::read(&workbook, options);
+    let is_balance = trial_balance::is_in(&workbook);
+    let read = if is_balance { trial_balance::read } else { presentation::read };
+    let mut statement = read(&workbook, options)?;
+    if workbook.is_pdf {
+        let message = format!(
+            "{name}\u{a0}: les montants sont lus d’un PDF, d’après leur place sur la page\u{202f}; vérifiez-les"
+        );
+        statement.anomalies.insert(0, Anomaly { kind: AnomalyKind::Rule, message, place: None, more: 0 });
     }
-    presentation::read(&workbook, options)
+    Ok(statement)
 }
 
 /// Reads a company's files together: a fiscal year each, or the parts of one. Of several files, `options.end` is that of

@@ -209,7 +209,7 @@ fn read_row(row: &Row, report: &Report) -> ReadRow {
     };
     let named = items::formula(row.id).map(|formula| formula.items()).unwrap_or_default();
     let input = |(id, is_previous): (&'static str, bool)| {
-        let label = items::item(id).map_or(id, |item| item.label);
+        let label = items::label(id);
         ReadInput {
             id: id.to_owned(),
             label: if is_previous { format!("{label} de l’exercice précédent") } else { label.to_owned() },

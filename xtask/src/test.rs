@@ -11,13 +11,25 @@ use crate::{bench, checkpoint, clients, compat, mini, openapi, python, rust_targ
 
 /// The crates that are built for the server. Xtask and the page would change the features of what they share with
 /// these, and so have most of it compiled twice; they are checked apart.
-const SERVER: &[&str] = &["--workspace", "--exclude", "xtask", "--exclude", "zyron-web", "--exclude", "zyron-reader"];
+const SERVER: &[&str] = &[
+    "--workspace",
+    "--exclude",
+    "xtask",
+    "--exclude",
+    "zyron-web",
+    "--exclude",
+    "zyron-reader",
+    "--exclude",
+    "zyron-pdf",
+];
 const XTASK: &[&str] = &["--package", "xtask"];
 const PAGE: &[&str] = &[
     "-p",
     "zyron-web",
     "-p",
     "zyron-reader",
+    "-p",
+    "zyron-pdf",
     "-p",
     "zyron-openapi",
     "-p",
@@ -55,7 +67,10 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
         steps.step("benchmark", || bench::try_out(workspace))?;
         steps.step("making of a model", || mini::try_out(workspace))?;
     }
-    steps.step("tests of xtask", || run_program(workspace.cargo(["test", "--release"]).args(XTASK)))
+    // What the page loads is checked here, too: its modules are no part of the server.
+    steps.step("tests of xtask and the page's modules", || {
+        run_program(workspace.cargo(["test", "--release", "-p", "zyron-reader", "-p", "zyron-pdf"]).args(XTASK))
+    })
 }
 
 /// Adds the selection of the crates that are built for the server.

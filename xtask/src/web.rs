@@ -15,17 +15,18 @@ use crate::process::run;
 use crate::rust_target;
 use crate::workspace::Workspace;
 
-/// What `cargo` compiles and what the browser loads it as: the page, and what reads files in a worker.
-const NAMES: [&str; 2] = [PAGE, READER];
+/// What `cargo` compiles and what the browser loads it as: the page, and what reads files in a worker, PDFs apart.
+const NAMES: [&str; 3] = [PAGE, READER, PDF];
 const PAGE: &str = "zyron_web";
 const READER: &str = "zyron_reader";
+const PDF: &str = "zyron_pdf";
 
 /// Builds the page. What has not changed is not written, so that cargo need not embed it again.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     // A profile of its own, for size: what it is built with is used for nothing else.
     let mut cargo =
-        workspace.cargo(["build", "--profile", "page", "-p", "zyron-web", "-p", "zyron-reader", "--target"]);
-    run(cargo.arg(rust_target::WASM))?;
+        workspace.cargo(["build", "--profile", "page", "-p", "zyron-web", "-p", "zyron-reader", "-p", "zyron-pdf"]);
+    run(cargo.args(["--target", rust_target::WASM]))?;
     let compiled = workspace.target().join(rust_target::WASM).join("page");
     let bound = compiled.join("bound");
     for name in NAMES {
@@ -58,9 +59,11 @@ fn lay_out(sources: &Path, bound: &Path) -> Result<Files> {
         Ok([add(name, "js", read(&bound.join(format!("{name}.js")))?), wasm])
     };
     let ([page, page_wasm], [reader, reader_wasm]) = (module(PAGE)?, module(READER)?);
+    let [pdf, pdf_wasm] = module(PDF)?;
     let boot = fill(&sources.join("boot.js"), &[("module", &page), ("wasm", &page_wasm)])?;
     let boot = add("boot", "js", boot.into_bytes());
-    let worker = fill(&sources.join("reader.js"), &[("module", &reader), ("wasm", &reader_wasm)])?;
+    let of_reader = [("module", &*reader), ("wasm", &reader_wasm), ("pdf_module", &pdf), ("pdf_wasm", &pdf_wasm)];
+    let worker = fill(&sources.join("reader.js"), &of_reader)?;
     let worker = add("reader", "js", worker.into_bytes());
     let named = [("style", &*style), ("module", &page), ("boot", &boot), ("reader", &worker)];
     let index = fill(&sources.join("index.html"), &named)?;
@@ -117,7 +120,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         fs::write(path("style.css"), style).unwrap();
         fs::write(path("boot.js"), "{{module}} {{wasm}}").unwrap();
-        fs::write(path("reader.js"), "{{module}} {{wasm}}").unwrap();
+        fs::write(path("reader.js"), "{{module}} {{wasm}} {{pdf_module}} {{pdf_wasm}}").unwrap();
         fs::write(path("index.html"), "{{style}} {{module}} {{boot}} {{reader}}").unwrap();
         for name in NAMES {
             fs::write(path(&format!("{name}_bg.wasm")), format!("wasm of {name}")).unwrap();

@@ -9,6 +9,7 @@ mod delimited;
 #[cfg(test)]
 pub(super) mod made;
 mod ods;
+mod pages;
 mod xlsx;
 
 use std::borrow::Cow;
@@ -29,6 +30,9 @@ const CELLS: usize = 1_000_000;
 /// Bytes of text in all cells.
 const TEXT: usize = 64 << 20;
 
+/// Between the page and the line of a place in a PDF.
+pub(super) const LINE: &str = ", ligne ";
+
 /// What a formula that failed leaves in its cell.
 const ERRORS: [&str; 11] =
     ["#DIV/0!", "#N/A", "#NAME?", "#NOM?", "#NOMBRE!", "#NUL!", "#NULL!", "#NUM!", "#REF!", "#VALEUR!", "#VALUE!"];
@@ -38,6 +42,8 @@ const ERRORS: [&str; 11] =
 pub(super) struct Workbook {
     pub(super) file: String,
     pub(super) sheets: Vec<Sheet>,
+    /// Whether its sheets are pages.
+    pub(super) is_pdf: bool,
 }
 
 /// Rows with something in them, in their order.
@@ -96,6 +102,7 @@ pub(super) fn read(bytes: &[u8], file: &str) -> Result<Workbook, ImportError> {
                         lus\u{a0}; enregistrez-le au format .xlsx, sans mot de passe";
             return Err(ImportError::Unsupported { file: file.to_owned(), what: what.to_owned() });
         }
+        bytes if bytes.starts_with(pages::MARK) => pages::read(bytes, &mut builder)?,
         _ => delimited::read(bytes, &mut builder)?,
     }
     Ok(builder.finish())
@@ -104,11 +111,12 @@ pub(super) fn read(bytes: &[u8], file: &str) -> Result<Workbook, ImportError> {
 impl Workbook {
     /// Where a cell is.
     pub(super) fn place(&self, sheet: &Sheet, row: &Row, column: usize) -> Place {
-        let at = match sheet.name {
+        let at = match &sheet.name {
+            Some(page) if self.is_pdf => format!("{page}{LINE}{}", row.number),
             Some(_) => format!("{}{}", letters(column), row.number),
             None => row.number.to_string(),
         };
-        Place { file: self.file.clone(), sheet: sheet.name.clone(), at }
+        Place { file: self.file.clone(), sheet: sheet.name.clone().filter(|_| !self.is_pdf), at }
     }
 }
 
@@ -196,11 +204,12 @@ struct Builder<'a> {
     sheets: Vec<Sheet>,
     cells: usize,
     text: usize,
+    is_pdf: bool,
 }
 
 impl<'a> Builder<'a> {
     fn new(file: &'a str) -> Self {
-        Self { file, sheets: Vec::new(), cells: 0, text: 0 }
+        Self { file, sheets: Vec::new(), cells: 0, text: 0, is_pdf: false }
     }
 
     /// What follows is on another sheet.
@@ -256,7 +265,7 @@ impl<'a> Builder<'a> {
             let is_number = |text: &&str| text.chars().all(|char| !char.is_alphabetic() && char != '/');
             sheet.notation = Notation::of(texts.filter(is_number));
         }
-        Workbook { file: self.file.to_owned(), sheets: self.sheets }
+        Workbook { file: self.file.to_owned(), sheets: self.sheets, is_pdf: self.is_pdf }
     }
 }
 

@@ -15,15 +15,19 @@ const TOP: usize = 40;
 /// Where it cannot be read.
 pub(super) fn excerpt(bytes: &[u8], name: &str, place: &Place) -> Result<Option<Excerpt>, ImportError> {
     let workbook = table::read(bytes, name)?;
-    let sheet = workbook.sheets.iter().find(|sheet| sheet.name == place.sheet);
-    Ok(sheet.and_then(|sheet| around(sheet, &place.at)))
+    let sheet = |name: Option<&str>| workbook.sheets.iter().find(|sheet| sheet.name.as_deref() == name);
+    let place = match (&place.sheet, place.at.split_once(table::LINE)) {
+        (None, Some((page, line))) if workbook.is_pdf => sheet(Some(page)).zip(line.parse().ok()).map(|at| (at, None)),
+        (Some(name), _) => {
+            let address = table::address(&place.at);
+            sheet(Some(name)).zip(address).map(|(sheet, (row, column))| ((sheet, row), Some(column)))
+        }
+        (None, _) => sheet(None).zip(place.at.parse().ok()).map(|at| (at, None)),
+    };
+    Ok(place.and_then(|((sheet, row), column)| around(sheet, row, column)))
 }
 
-fn around(sheet: &Sheet, at: &str) -> Option<Excerpt> {
-    let (number, column) = match sheet.name {
-        Some(_) => table::address(at).map(|(row, column)| (row, Some(column)))?,
-        None => (at.parse().ok()?, None),
-    };
+fn around(sheet: &Sheet, number: usize, column: Option<usize>) -> Option<Excerpt> {
     let place = sheet.rows.iter().position(|row| row.number == number)?;
     let (first, last) = (place.saturating_sub(AROUND), (place + AROUND + 1).min(sheet.rows.len()));
     let shown = sheet.rows.get(first..last)?;

@@ -115,6 +115,36 @@ fn every_place_of_a_statement_can_be_opened() {
 }
 
 #[test]
+fn a_page_of_a_pdf_is_read_and_shown_by_its_lines() {
+    let cover = vec![vec!["Exemple SAS"], vec!["Comptes au 31/12/2024"]];
+    let text = vec![vec!["Rien que du texte."]];
+    let bilan = vec![
+        vec!["Bilan passif"],
+        vec!["Passif", "31/12/2024", "31/12/2023"],
+        vec!["Capital social", "300\u{202f}000", "300 000"],
+        vec!["Total passif", "300 000", "300 000"],
+    ];
+    let bytes = serde_json::to_vec(&serde_json::json!({ "pages": [cover, text, text, text, bilan] })).unwrap();
+    let statement = read(&bytes, "r.pdf", &Options::default()).unwrap();
+    let messages: Vec<&str> = statement.anomalies.iter().map(|anomaly| anomaly.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        ["r.pdf\u{a0}: les montants sont lus d’un PDF, d’après leur place sur la page\u{202f}; vérifiez-les"]
+    );
+    let [_, year] = statement.years.as_slice() else { panic!("{statement:?}") };
+    assert_eq!(year.lines["capital"].value, 300_000.into());
+    let place = &year.lines["capital"].places[0];
+    assert_eq!(place.written(), "r.pdf, p. 5, ligne 3");
+    let excerpt = excerpt(&bytes, "r.pdf", place).unwrap();
+    assert_eq!(excerpt.columns, ["Passif", "31/12/2024", "31/12/2023"]);
+    assert_eq!((numbers(&excerpt), marked(&excerpt).cells[0].as_str()), (vec!["1", "3", "4"], "Capital social"));
+    for at in ["p. 4, ligne 1", "p. 5, ligne 9", "p. 5", "C3"] {
+        assert!(super::excerpt(&bytes, "r.pdf", &self::place("r.pdf", None, at)).is_err(), "{at}");
+    }
+    assert!(read(br#"{"pages":[[["a"]"#, "r.pdf", &Options::default()).is_err());
+}
+
+#[test]
 fn what_is_shown_is_bounded() {
     let wide: Vec<String> = (0..150).map(|cell| format!("{cell}{}", "x".repeat(300))).collect();
     let bytes = made::xlsx(&[("S", &wide.join("\t"))]);
@@ -150,12 +180,12 @@ proptest! {
     #[test]
     fn no_bytes_and_no_place_make_it_panic(
         bytes in prop::collection::vec(any::<u8>(), 0..200),
-        kind in 0..7_usize,
-        at in prop_oneof!["[0-9]{0,3}(–[0-9]{0,3})?.{0,4}", "[A-Z]{1,3}[0-9]{1,3}", ".{0,8}"],
+        kind in 0..8_usize,
+        at in prop_oneof!["p. [0-9], ligne [0-9]", "[0-9]{0,3}(–[0-9]{0,3})?.{0,4}", "[A-Z]{1,3}[0-9]{1,3}", ".{0,8}"],
         sheet in prop::option::of("[A-Z]?"),
     ) {
-        let tables: [&[u8]; 4] = [b"CompteNum\tJournalCode\n", b"\"CompteNum\";\"JournalCode\"\n", b"Compte;Solde 2024\n101;", b"<a><p id='A1'>"];
-        let begin = [b"", &b"PK\x03\x04"[..], b"<", tables[0], tables[1], tables[2], tables[3]][kind];
+        let tables: [&[u8]; 5] = [br#"{"pages":[[["a","1"]"#, b"CompteNum\tJournalCode\n", b"\"CompteNum\";\"JournalCode\"\n", b"Compte;Solde 2024\n101;", b"<a><p id='A1'>"];
+        let begin = [b"", &b"PK\x03\x04"[..], b"<", tables[0], tables[1], tables[2], tables[3], tables[4]][kind];
         let _ = excerpt(&[begin, &bytes].concat(), "f", &Place { file: "f".to_owned(), sheet, at });
     }
 
