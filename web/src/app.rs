@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zyron_finance::templates::Input;
 use zyron_openapi::Model;
 use zyron_openapi::finance::FinanceTemplate;
 
@@ -113,9 +112,7 @@ impl App {
                     self.models.set(models);
                     self.trouble.set(None);
                     // Without them there are questions still.
-                    let mut templates = api::templates(&key).await.unwrap_or_default();
-                    templates.retain(|template| template.input == Input::Statement);
-                    self.templates.set(templates);
+                    self.templates.set(api::templates(&key).await.unwrap_or_default());
                 }
                 Err(failure) => {
                     if failure.has_code("model_loading") {

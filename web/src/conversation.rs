@@ -50,6 +50,8 @@ pub(crate) struct Asked {
     pub(crate) template: Option<Chosen>,
     /// Whether the accounts on the desk went with it.
     pub(crate) has_accounts: bool,
+    /// Whether the text of the document on the desk went with it.
+    pub(crate) has_document: bool,
     /// The results of what the model called, in place of a question.
     pub(crate) results: Vec<ToolResult>,
 }
@@ -127,6 +129,11 @@ pub(crate) struct Stats {
 }
 
 impl Asked {
+    /// Whether it is about what lies on the desk.
+    pub(crate) fn is_analysis(&self) -> bool {
+        self.has_accounts || self.has_document
+    }
+
     /// For a title, or a list: the question, or the name of the analysis.
     pub(crate) fn title(&self) -> &str {
         match &self.template {

@@ -36,6 +36,8 @@ pub(crate) struct Desk {
     pub(crate) sources: RwSignal<Vec<Source>>,
     /// What was corrected by hand, in its order.
     pub(crate) corrections: RwSignal<Vec<Correction>>,
+    /// A document that is no accounts, to be asked about.
+    pub(crate) document: RwSignal<Option<Arc<Document>>>,
     /// Whether files are being read.
     pub(crate) is_reading: RwSignal<bool>,
     /// Why something could not be done.
@@ -49,6 +51,15 @@ pub(crate) struct Desk {
     /// The accounts as they were read, with all their places, as JSON.
     statement: RwSignal<Rc<str>, LocalStorage>,
     reader: StoredValue<Reader, LocalStorage>,
+}
+
+/// A document's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Document {
+    /// The file's name.
+    pub(crate) name: String,
+    /// By page.
+    pub(crate) pages: Vec<String>,
 }
 
 /// A file that accounts were read from.
@@ -76,6 +87,7 @@ impl Desk {
             files: RwSignal::new_local(Vec::new()),
             sources: RwSignal::new(Vec::new()),
             corrections: RwSignal::new(Vec::new()),
+            document: RwSignal::new(None),
             is_reading: RwSignal::new(false),
             error: RwSignal::new(None),
             end: RwSignal::new(String::new()),
@@ -175,6 +187,12 @@ impl Desk {
         Ok(Uint8Array::new(&self.call("export", &arguments).await?).to_vec())
     }
 
+    async fn open_document(self, file: &File) -> Result<(), ReadError> {
+        let pages: Vec<String> = parsed(&self.call("text", &[("file", file.into())]).await?)?;
+        self.document.set(Some(Arc::new(Document { name: file.name(), pages })));
+        Ok(())
+    }
+
     /// Does what takes the worker, one thing at a time, and says what went wrong.
     fn work(self, work: impl Future<Output = Result<(), ReadError>> + 'static) {
         if self.is_reading.get_untracked() {
@@ -200,7 +218,12 @@ impl App {
         }
         desk.work(async move {
             let list: Array = files.iter().collect();
-            let read = desk.call("read", &[("files", list.into()), ("end", desk.end.get_untracked().into())]).await?;
+            let read = desk.call("read", &[("files", list.into()), ("end", desk.end.get_untracked().into())]).await;
+            let read = match (read, files.as_slice()) {
+                // A report without accounts is one to ask about.
+                (Err(ReadError::Refused(_)), [file]) if is_pdf(file) => return desk.open_document(file).await,
+                (read, _) => read?,
+            };
             let (statement, sources) = of_files(&read).ok_or(ReadError::Crashed)?;
             let reading = desk.compute(&statement, &[]).await?;
             desk.put(unique(), statement, sources, Vec::new(), files, reading);
@@ -286,6 +309,10 @@ impl App {
 fn parsed<T: DeserializeOwned>(text: &JsValue) -> Result<T, ReadError> {
     // What the worker says is of the same build as the page.
     json::read(&text.as_string().unwrap_or_default()).map_err(|_| ReadError::Crashed)
+}
+
+fn is_pdf(file: &File) -> bool {
+    file.type_() == "application/pdf" || file.name().to_lowercase().ends_with(".pdf")
 }
 
 /// What the worker read of files.

@@ -1,4 +1,4 @@
-//! From a conversation to the request that has it go on: a chat completion, or a commentary on the accounts on the desk.
+//! From a conversation to the request that has it go on: a chat completion, or a commentary on what lies on the desk.
 
 use serde_json::{Value, json};
 use zyron_openapi::{ChatCompletionMessageParam, MessageContent, Role, StreamOptions};
@@ -8,8 +8,17 @@ use crate::conversation::{Asked, Exchange};
 use crate::settings::Settings;
 use leptos::prelude::GetUntracked;
 
+/// What an analysis is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Material {
+    /// The accounts, as a request has them.
+    pub(crate) statement: Option<Value>,
+    /// The text of a document.
+    pub(crate) text: Option<String>,
+}
+
 /// The request for the answer that is to come at the end of `path`: of each exchange the answer in `column` is the one
-/// that the conversation goes on from. `statement` are the accounts on the desk.
+/// that the conversation goes on from. Without `material` it is a conversation like any other.
 ///
 /// # Errors
 /// What of the settings cannot be sent, in the page's language.
@@ -18,17 +27,21 @@ pub(crate) fn ask(
     model: &str,
     path: &[Exchange],
     column: usize,
-    statement: Option<&Value>,
+    material: Option<Material>,
 ) -> Result<Ask, String> {
-    let about_accounts = statement.is_some();
+    let is_analysis = material.is_some();
     let mut body = json!({"model": model});
-    let path = if about_accounts { &path[beginning(path)..] } else { path };
-    let messages = messages(settings, path, column, about_accounts);
-    match statement {
-        Some(statement) => {
+    let path = if is_analysis { &path[beginning(path)..] } else { path };
+    let messages = messages(settings, path, column, is_analysis);
+    match material {
+        Some(Material { statement, text }) => {
             // The question that began it is put behind the accounts, what was said since behind that.
             let began = path.first().map(|exchange| exchange.asked.clone()).unwrap_or_default();
-            body["statement"] = statement.clone();
+            for (name, value) in [("statement", statement), ("text", text.map(Value::from))] {
+                if let Some(value) = value {
+                    body[name] = value;
+                }
+            }
             if let Some(template) = began.template {
                 body["template"] = json!(template.id);
             }
@@ -41,19 +54,19 @@ pub(crate) fn ask(
         }
         None => body["messages"] = json!(messages),
     }
-    for (name, value) in settings.fields(about_accounts)? {
+    for (name, value) in settings.fields(is_analysis)? {
         body[name] = value;
     }
     body["stream"] = json!(true);
     body["stream_options"] = json!(StreamOptions { include_usage: Some(true), ..StreamOptions::default() });
-    let path = if about_accounts { "/v1/finance/analyses" } else { "/v1/chat/completions" };
+    let path = if is_analysis { "/v1/finance/analyses" } else { "/v1/chat/completions" };
     Ok(Ask { path, body })
 }
 
-/// Where the last analysis of accounts begins: with a template, or the first question that had them.
+/// Where the last analysis begins: with a template, or the first of the questions about what lies on the desk.
 fn beginning(path: &[Exchange]) -> usize {
     let of_template = path.iter().rposition(|exchange| exchange.asked.template.is_some());
-    let run = path.iter().rposition(|exchange| !exchange.asked.has_accounts).map_or(0, |last| last + 1);
+    let run = path.iter().rposition(|exchange| !exchange.asked.is_analysis()).map_or(0, |last| last + 1);
     of_template.unwrap_or(0).max(run).min(path.len().saturating_sub(1))
 }
 
@@ -61,10 +74,10 @@ fn messages(
     settings: &Settings,
     path: &[Exchange],
     column: usize,
-    about_accounts: bool,
+    is_analysis: bool,
 ) -> Vec<ChatCompletionMessageParam> {
     let mut messages = Vec::new();
-    if !about_accounts && !settings.system.trim().is_empty() {
+    if !is_analysis && !settings.system.trim().is_empty() {
         messages.push(ChatCompletionMessageParam::text(Role::System, settings.system.trim()));
     }
     for (at, exchange) in path.iter().enumerate() {

@@ -56,7 +56,7 @@ impl Settings {
     ///
     /// # Errors
     /// What cannot be sent, in the page's language.
-    pub(crate) fn fields(&self, about_accounts: bool) -> Result<Map<String, Value>, String> {
+    pub(crate) fn fields(&self, is_analysis: bool) -> Result<Map<String, Value>, String> {
         let mut fields = Map::new();
         let mut number = |name: &str, text: &str| -> Result<(), String> {
             let text = text.trim().replace(',', ".");
@@ -74,7 +74,7 @@ impl Settings {
         number("top_p", &self.top_p)?;
         number("max_completion_tokens", &self.max_completion_tokens)?;
         number("seed", &self.seed)?;
-        if !about_accounts {
+        if !is_analysis {
             match self.format.as_str() {
                 "json_object" => drop(fields.insert("response_format".to_owned(), json!({"type": "json_object"}))),
                 "json_schema" => {
@@ -88,7 +88,7 @@ impl Settings {
                 fields.insert("tools".to_owned(), read_json("tools", &self.tools)?);
             }
         }
-        if about_accounts && self.uses_server_tools {
+        if is_analysis && self.uses_server_tools {
             fields.insert("zyron_tools".to_owned(), json!(["finance"]));
         }
         Ok(fields)

@@ -3,13 +3,17 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::AbortController;
+use zyron_finance::templates::Input;
+use zyron_openapi::finance::FinanceTemplate;
 
 use crate::api::Ask;
 use crate::app::{App, Trouble, unique};
 use crate::conversation::{
     Answer, Asked, Chosen, Conversation, Ending, Exchange, Said, ToolResult, newest_behind, path, versions,
 };
-use crate::request;
+use crate::language::tr;
+use crate::request::{self, Material};
+use crate::settings::Settings;
 use crate::stream::stream;
 
 /// What the page holds of it.
@@ -27,6 +31,8 @@ pub(crate) struct Talk {
     pub(crate) template: RwSignal<String>,
     /// Whether the accounts on the desk go with a question.
     pub(crate) takes_accounts: RwSignal<bool>,
+    /// Whether the text of the document on the desk goes with a question.
+    pub(crate) takes_document: RwSignal<bool>,
     /// The exchange whose question is being written anew.
     pub(crate) editing: RwSignal<Option<u32>>,
     /// Ends the answers being streamed.
@@ -42,6 +48,7 @@ impl Talk {
             draft: RwSignal::new(String::new()),
             template: RwSignal::new(String::new()),
             takes_accounts: RwSignal::new(true),
+            takes_document: RwSignal::new(true),
             editing: RwSignal::new(None),
             running: RwSignal::new_local(Vec::new()),
         }
@@ -141,11 +148,37 @@ impl App {
         self.talk.takes_accounts.get() && self.desk.reading.with(Option::is_some)
     }
 
-    /// The analysis that is chosen, where there are accounts to analyse.
+    /// Whether the text of the document on the desk goes with a question.
+    pub(crate) fn takes_document(self) -> bool {
+        self.talk.takes_document.get() && self.desk.document.with(Option::is_some)
+    }
+
+    /// The analyses of what goes with a question.
+    pub(crate) fn offered(self) -> Vec<FinanceTemplate> {
+        let (accounts, document) = (self.takes_accounts(), self.takes_document());
+        let fits = |template: &&FinanceTemplate| match template.input {
+            Input::Statement => accounts,
+            Input::Text => document,
+        };
+        self.templates.with(|all| all.iter().filter(fits).cloned().collect())
+    }
+
+    /// The analysis that is chosen.
     fn template(self) -> Option<Chosen> {
         let chosen = self.talk.template.get();
-        let template = self.templates.with(|all| all.iter().find(|template| template.id == chosen).cloned());
-        template.filter(|_| self.takes_accounts()).map(|template| Chosen { id: template.id, title: template.title })
+        let template = self.offered().into_iter().find(|template| template.id == chosen);
+        template.map(|template| Chosen { id: template.id, title: template.title })
+    }
+
+    /// What is asked as it is written.
+    fn asked(self) -> Asked {
+        Asked {
+            question: self.talk.draft.get().trim().to_owned(),
+            template: self.template(),
+            has_accounts: self.takes_accounts(),
+            has_document: self.takes_document(),
+            results: Vec::new(),
+        }
     }
 
     /// Sends the question being written.
@@ -153,12 +186,7 @@ impl App {
         if !untrack(|| self.can_send()) {
             return;
         }
-        let asked = Asked {
-            question: self.talk.draft.get_untracked().trim().to_owned(),
-            template: untrack(|| self.template()),
-            has_accounts: untrack(|| self.takes_accounts()),
-            results: Vec::new(),
-        };
+        let asked = untrack(|| self.asked());
         let parent = match self.talk.editing.get_untracked() {
             Some(id) => self.talk.parent_of(id),
             None => self.talk.leaf.get_untracked(),
@@ -175,7 +203,7 @@ impl App {
         let asked =
             self.talk.exchanges.with_untracked(|all| all.iter().find(|one| one.id == id).map(|one| one.asked.clone()));
         if let Some(mut asked) = asked {
-            asked.has_accounts = untrack(|| self.takes_accounts());
+            (asked.has_accounts, asked.has_document) = untrack(|| (self.takes_accounts(), self.takes_document()));
             self.go_on(self.talk.parent_of(id), asked);
         }
     }
@@ -193,20 +221,36 @@ impl App {
         let settings = self.settings[0].get_untracked();
         let mut path = untrack(|| self.talk.path());
         if path.is_empty() || untrack(|| self.can_send()) {
-            let question = self.talk.draft.get_untracked().trim().to_owned();
-            let template = untrack(|| self.template());
-            let asked =
-                Asked { question, template, has_accounts: untrack(|| self.takes_accounts()), results: Vec::new() };
-            path.push(Exchange { id: u32::MAX, parent: None, asked, answers: Vec::new() });
+            path.push(Exchange { id: u32::MAX, parent: None, asked: untrack(|| self.asked()), answers: Vec::new() });
         }
         self.request_of(&settings, &path, 0)
     }
 
-    fn request_of(self, settings: &crate::settings::Settings, path: &[Exchange], column: usize) -> Result<Ask, String> {
+    fn request_of(self, settings: &Settings, path: &[Exchange], column: usize) -> Result<Ask, String> {
         let model = untrack(|| self.model(settings)).map(|model| model.id).unwrap_or_default();
-        let has_accounts = path.last().is_some_and(|exchange| exchange.asked.has_accounts);
-        let reading = self.desk.reading.get_untracked().filter(|_| has_accounts);
-        request::ask(settings, &model, path, column, reading.as_ref().map(|reading| &reading.statement))
+        let asked = path.last().map(|exchange| exchange.asked.clone()).unwrap_or_default();
+        request::ask(settings, &model, path, column, self.material(&asked)?)
+    }
+
+    /// What lies on the desk and goes with what is asked.
+    fn material(self, asked: &Asked) -> Result<Option<Material>, String> {
+        let gone = || {
+            let text = tr(
+                "Ce que la question analyse n’est plus sur le bureau. Remettez-le, ou posez une question libre.",
+                "What the question is about is no longer on the desk. Put it back, or ask a free question.",
+            );
+            text.to_owned()
+        };
+        let mut material = Material::default();
+        if asked.has_accounts {
+            let reading = self.desk.reading.get_untracked().ok_or_else(gone)?;
+            material.statement = Some(reading.statement.clone());
+        }
+        if asked.has_document {
+            let document = self.desk.document.get_untracked().ok_or_else(gone)?;
+            material.text = Some(document.pages.join("\n\n"));
+        }
+        Ok(asked.is_analysis().then_some(material))
     }
 
     /// Adds an exchange behind `parent` and has it answered. False where it cannot be sent as the settings are.

@@ -86,7 +86,7 @@ fn options(app: App) -> impl IntoView {
     let talk = app.talk;
     let has_accounts = move || app.desk.reading.with(Option::is_some);
     let template = move || {
-        let options = app.templates.get().into_iter();
+        let options = app.offered().into_iter();
         let options =
             options.map(|template| view! { <option value=template.id>{template.title}</option> }).collect_view();
         view! {
@@ -101,9 +101,12 @@ fn options(app: App) -> impl IntoView {
     };
     view! {
         <div class="options">
-            {move || app.takes_accounts().then(template)}
+            {move || (app.takes_accounts() || app.takes_document()).then(template)}
             {move || has_accounts().then(|| {
                 check("takes-accounts", tr("Avec les comptes", "With the accounts"), talk.takes_accounts)
+            })}
+            {move || app.desk.document.with(Option::is_some).then(|| {
+                check("takes-document", tr("Avec le document", "With the document"), talk.takes_document)
             })}
             {check("compare", tr("Comparer deux réglages", "Compare two settings"), app.compares)}
         </div>

@@ -10,9 +10,11 @@ use super::controls::{button, button_unless};
 use super::table::table_view;
 use crate::app::App;
 use crate::charts::charts_view;
+use crate::desk::Document;
 use crate::export::Form;
 use crate::language::tr;
 use crate::library::chosen;
+use crate::words;
 
 /// The desk.
 pub(super) fn desk_view(app: App) -> impl IntoView {
@@ -21,6 +23,7 @@ pub(super) fn desk_view(app: App) -> impl IntoView {
         <section class="desk" aria-label=tr("Comptes de la société", "The company’s accounts")>
             {drop_view(app)}
             <p role="alert" class="error" data-testid="desk-error">{move || desk.error.get()}</p>
+            {move || desk.document.get().map(|document| document_view(app, &document))}
             {move || desk.reading.get().map(|reading| reading_view(app, &reading))}
         </section>
     }
@@ -60,8 +63,8 @@ fn drop_view(app: App) -> impl IntoView {
         >
             <p class="lead">
                 {tr(
-                    "Déposez ici les comptes d’une société\u{a0}: FEC, balance, bilan et compte de résultat, rapport ESEF.",
-                    "Drop a company’s accounts here: FEC, trial balance, balance sheet and income statement, ESEF report.",
+                    "Déposez ici les comptes d’une société\u{a0}: FEC, balance, bilan et compte de résultat, rapport ESEF, PDF.",
+                    "Drop a company’s accounts here: FEC, trial balance, balance sheet and income statement, ESEF report, PDF.",
                 )}
             </p>
             <div class="row">
@@ -81,6 +84,28 @@ fn drop_view(app: App) -> impl IntoView {
             </div>
             <p class="hint" aria-live="polite" data-testid="desk-state">{state}</p>
         </div>
+    }
+}
+
+/// A document that is no accounts: its text, page by page.
+fn document_view(app: App, document: &Document) -> impl IntoView + use<> {
+    let page = |(at, text): (usize, &String)| view! { <h4>{format!("p. {}", at + 1)}</h4><pre tabindex="0">{text.clone()}</pre> };
+    let pages = document.pages.iter().enumerate().map(page).collect_view();
+    view! {
+        <header class="company">
+            <h2 data-testid="document">{document.name.clone()}</h2>
+            {button("quiet", "clear-document", tr("Retirer du bureau", "Take off the desk"), move || app.desk.document.set(None))}
+        </header>
+        <p class="hint">
+            {tr(
+                "Pas de comptes dans ce document. Une question avec le document en envoie le texte au serveur.",
+                "There are no accounts in this document. A question with the document sends its text to the server.",
+            )}
+        </p>
+        <details class="pages">
+            <summary>{words::filled(tr("Texte ({} pages)", "Text ({} pages)"), &[&document.pages.len().to_string()])}</summary>
+            {pages}
+        </details>
     }
 }
 
