@@ -19,6 +19,7 @@ use zyron_finance::reading::Reading;
 use zyron_finance::statement::Place;
 
 use crate::app::{App, Panel, unique};
+use crate::focus;
 use crate::json;
 use crate::language::tr;
 use crate::reader::{ReadError, Reader};
@@ -108,11 +109,17 @@ impl Desk {
         self.statement.set("".into());
         self.opened.set(None);
         self.error.set(None);
+        focus::if_lost(["#files".to_owned()]);
     }
 
     /// What it is kept as; nothing where there is nothing on the desk.
     pub(crate) fn kept_as(self) -> Option<String> {
         Some(self.id.get_untracked()).filter(|id| !id.is_empty())
+    }
+
+    /// Keeps nothing more of it, as what was kept is forgotten.
+    pub(crate) fn let_go(self) {
+        self.id.set(String::new());
     }
 
     /// Its identifier, a title, and what is to be kept of it; nothing where there is nothing on the desk.
@@ -257,6 +264,8 @@ impl App {
             let reading = desk.compute(&desk.statement.get_untracked(), &corrections).await?;
             desk.corrections.set(corrections);
             desk.reading.set(Some(Arc::new(reading)));
+            let row = desk.opened.get_untracked().map(|item| format!("#row-{item} button"));
+            focus::if_lost(row.into_iter().chain(["#files".to_owned()]));
             self.library.keep_desk(self);
             Ok(())
         });

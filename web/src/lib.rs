@@ -14,6 +14,7 @@ mod conversation;
 mod desk;
 mod download;
 mod export;
+mod focus;
 mod json;
 mod language;
 mod library;

@@ -13,9 +13,10 @@ use crate::app::App;
 use crate::conversation::Conversation;
 use crate::desk::KeptDesk;
 use crate::download::download;
+use crate::focus;
 use crate::json;
 use crate::language::tr;
-use crate::store::{Kind, Record, Refused, Store};
+use crate::store::{Kind, Record, Refused, Store, refused};
 use crate::words;
 
 /// What the page knows of it.
@@ -39,6 +40,12 @@ pub(crate) struct Entry {
     pub(crate) title: String,
     /// In milliseconds since 1970.
     pub(crate) updated: f64,
+}
+
+impl Entry {
+    fn of(record: Record) -> Self {
+        Self { id: record.id, title: record.title, updated: record.updated }
+    }
 }
 
 /// Everything that is kept, but the files that accounts were read from.
@@ -75,9 +82,8 @@ impl Library {
     pub(crate) fn refresh(self) {
         self.try_to(async move {
             let store = self.store().await?;
-            for (kind, list) in [(Kind::Conversation, self.conversations), (Kind::Desk, self.desks)] {
-                let entry = |record: Record| Entry { id: record.id, title: record.title, updated: record.updated };
-                list.set(store.all(kind).await?.into_iter().map(entry).collect());
+            for kind in [Kind::Conversation, Kind::Desk] {
+                self.list(kind).set(store.all(kind).await?.into_iter().map(Entry::of).collect());
             }
             Ok(())
         });
@@ -102,9 +108,20 @@ impl Library {
     fn keep(self, kind: Kind, record: Record) {
         self.try_to(async move {
             self.store().await?.put(kind, &record).await?;
-            self.refresh();
+            // Reading all of them again would take the longer the more there are.
+            self.list(kind).update(|list| {
+                list.retain(|other| other.id != record.id);
+                list.insert(0, Entry::of(record));
+            });
             Ok(())
         });
+    }
+
+    fn list(self, kind: Kind) -> RwSignal<Vec<Entry>> {
+        match kind {
+            Kind::Conversation => self.conversations,
+            Kind::Desk => self.desks,
+        }
     }
 
     /// Puts a conversation on the page, with the accounts that it is about.
@@ -112,7 +129,7 @@ impl Library {
         self.keep_talk(app);
         self.try_to(async move {
             let Some(record) = self.store().await?.get(Kind::Conversation, &id).await? else { return Ok(()) };
-            let conversation: Conversation = json::read(&record.data).map_err(|error| error.to_string())?;
+            let conversation: Conversation = json::read(&record.data).map_err(|error| refused(&error))?;
             let desk = conversation.desk.clone();
             app.talk.open(conversation);
             match desk.filter(|desk| app.desk.kept_as().as_ref() != Some(desk)) {
@@ -129,16 +146,22 @@ impl Library {
 
     async fn put_desk(self, app: App, id: String) -> Result<(), Refused> {
         let Some(record) = self.store().await?.get(Kind::Desk, &id).await? else { return Ok(()) };
-        let kept: KeptDesk = json::read(&record.data).map_err(|error| error.to_string())?;
+        let kept: KeptDesk = json::read(&record.data).map_err(|error| refused(&error))?;
         app.desk.restore(record.id, kept, record.files);
         Ok(())
     }
 
-    /// Forgets one.
-    pub(crate) fn delete(self, kind: Kind, id: String) {
+    /// Forgets one. What is on the page as well is not kept again.
+    pub(crate) fn delete(self, app: App, kind: Kind, id: String) {
+        match kind {
+            Kind::Conversation if app.talk.id.get_untracked() == id => app.talk.begin(),
+            Kind::Desk if app.desk.kept_as().as_ref() == Some(&id) => app.desk.let_go(),
+            _ => {}
+        }
         self.try_to(async move {
             self.store().await?.delete(kind, &id).await?;
-            self.refresh();
+            self.list(kind).update(|list| list.retain(|other| other.id != id));
+            focus::if_lost(["[data-testid=delete]", "[data-testid=close]"].map(str::to_owned));
             Ok(())
         });
     }
@@ -152,13 +175,14 @@ impl Library {
                 conversations: read(store.all(Kind::Conversation).await?)?,
                 desks: read(store.all(Kind::Desk).await?)?,
             };
-            let text = serde_json::to_string(&backup).map_err(|error| error.to_string())?;
+            let text = serde_json::to_string(&backup).map_err(|error| refused(&error))?;
             download("zyron-sauvegarde.json", "application/json", text.as_bytes())
         });
     }
 
     /// Adds what is in such a file. What has the same identifier is replaced.
     pub(crate) fn restore(self, file: File) {
+        self.notice.set(None);
         self.try_to(async move {
             let text = JsFuture::from(file.text()).await.map_err(|_| file.name())?.as_string().unwrap_or_default();
             let backup: Backup =
@@ -172,7 +196,8 @@ impl Library {
             let counts = [backup.conversations.len(), backup.desks.len()].map(|count| count.to_string());
             write(&store, Kind::Conversation, backup.conversations).await?;
             write(&store, Kind::Desk, backup.desks).await?;
-            let message = tr("{} conversations et {} bureaux restaurés.", "{} conversations and {} desks restored.");
+            let message =
+                tr("Restauré\u{a0}: conversations {}, comptes {}.", "Restored: conversations {}, accounts {}.");
             self.notice.set(Some(words::filled(message, &[&counts[0], &counts[1]])));
             self.refresh();
             Ok(())
@@ -192,13 +217,7 @@ impl Library {
         spawn_local(async move {
             match work.await {
                 Ok(()) => self.error.set(None),
-                Err(reason) => {
-                    let message = tr(
-                        "Le navigateur n’a pas pu conserver ou retrouver vos travaux ({}). Exportez ce qui compte.",
-                        "The browser could not keep or find your work ({}). Export what matters.",
-                    );
-                    self.error.set(Some(words::filled(message, &[&reason])));
-                }
+                Err(reason) => self.error.set(Some(reason)),
             }
         });
     }
@@ -206,7 +225,7 @@ impl Library {
 
 fn read<T: for<'de> Deserialize<'de>>(records: Vec<Record>) -> Result<Vec<Kept<T>>, Refused> {
     let kept = |record: Record| {
-        let data = json::read(&record.data).map_err(|error| format!("{}: {error}", record.title))?;
+        let data = json::read(&record.data).map_err(|error| refused(&error))?;
         Ok(Kept { id: record.id, title: record.title, updated: record.updated, data })
     };
     records.into_iter().map(kept).collect()
@@ -214,7 +233,7 @@ fn read<T: for<'de> Deserialize<'de>>(records: Vec<Record>) -> Result<Vec<Kept<T
 
 async fn write<T: Serialize>(store: &Store, kind: Kind, all: Vec<Kept<T>>) -> Result<(), Refused> {
     for Kept { id, title, updated, data } in all {
-        let data = serde_json::to_string(&data).map_err(|error| error.to_string())?;
+        let data = serde_json::to_string(&data).map_err(|error| refused(&error))?;
         // Files that are still here stay with their desk.
         let files = store.get(kind, &id).await?.map(|record| record.files).unwrap_or_default();
         store.put(kind, &Record { id, title, updated, data, files }).await?;

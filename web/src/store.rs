@@ -5,6 +5,9 @@ use rexie::{ObjectStore, Rexie, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::File;
 
+use crate::language::tr;
+use crate::words;
+
 /// Raised when the stores change; the upgrade goes here then.
 const VERSION: u32 = 1;
 
@@ -42,7 +45,7 @@ pub(crate) struct Record {
 /// The database, open.
 pub(crate) struct Store(Rexie);
 
-/// Why something was not kept, found or removed, in the browser's words.
+/// Why something was not kept, found or removed, in the page's words.
 pub(crate) type Refused = String;
 
 impl Store {
@@ -54,27 +57,45 @@ impl Store {
         let store = |kind: Kind| ObjectStore::new(kind.store()).key_path("id");
         let builder = Rexie::builder("zyron").version(VERSION);
         let builder = builder.add_object_store(store(Kind::Conversation)).add_object_store(store(Kind::Desk));
-        builder.build().await.map(Self).map_err(refused)
+        builder.build().await.map(Self).map_err(|error| refused(&error))
     }
 
     /// Keeps a record in the place of the one with its id.
     pub(crate) async fn put(&self, kind: Kind, record: &Record) -> Result<(), Refused> {
-        let transaction = self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(refused)?;
-        transaction.store(kind.store()).map_err(refused)?.put(&record.to_js(), None).await.map_err(refused)?;
-        transaction.done().await.map(drop).map_err(refused)
+        let transaction =
+            self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(|error| refused(&error))?;
+        transaction
+            .store(kind.store())
+            .map_err(|error| refused(&error))?
+            .put(&record.to_js(), None)
+            .await
+            .map_err(|error| refused(&error))?;
+        transaction.done().await.map(drop).map_err(|error| refused(&error))
     }
 
     /// The record with this id.
     pub(crate) async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, Refused> {
-        let transaction = self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(refused)?;
-        let record = transaction.store(kind.store()).map_err(refused)?.get(id.into()).await.map_err(refused)?;
+        let transaction =
+            self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(|error| refused(&error))?;
+        let record = transaction
+            .store(kind.store())
+            .map_err(|error| refused(&error))?
+            .get(id.into())
+            .await
+            .map_err(|error| refused(&error))?;
         Ok(record.map(|record| Record::of_js(&record)))
     }
 
     /// Every record, the newest first.
     pub(crate) async fn all(&self, kind: Kind) -> Result<Vec<Record>, Refused> {
-        let transaction = self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(refused)?;
-        let records = transaction.store(kind.store()).map_err(refused)?.get_all(None, None).await.map_err(refused)?;
+        let transaction =
+            self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(|error| refused(&error))?;
+        let records = transaction
+            .store(kind.store())
+            .map_err(|error| refused(&error))?
+            .get_all(None, None)
+            .await
+            .map_err(|error| refused(&error))?;
         let mut records: Vec<Record> = records.iter().map(Record::of_js).collect();
         records.sort_by(|one, other| other.updated.total_cmp(&one.updated));
         Ok(records)
@@ -82,9 +103,15 @@ impl Store {
 
     /// Forgets the record with this id.
     pub(crate) async fn delete(&self, kind: Kind, id: &str) -> Result<(), Refused> {
-        let transaction = self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(refused)?;
-        transaction.store(kind.store()).map_err(refused)?.delete(id.into()).await.map_err(refused)?;
-        transaction.done().await.map(drop).map_err(refused)
+        let transaction =
+            self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(|error| refused(&error))?;
+        transaction
+            .store(kind.store())
+            .map_err(|error| refused(&error))?
+            .delete(id.into())
+            .await
+            .map_err(|error| refused(&error))?;
+        transaction.done().await.map(drop).map_err(|error| refused(&error))
     }
 }
 
@@ -120,6 +147,12 @@ impl Record {
     }
 }
 
-fn refused(error: rexie::Error) -> Refused {
-    error.to_string()
+/// The words for it, with the error that is behind all others.
+pub(crate) fn refused(error: &dyn std::error::Error) -> Refused {
+    let last = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
+    let text = tr(
+        "Le navigateur n’a pas pu conserver ou retrouver vos travaux ({}). Exportez ce qui compte.",
+        "The browser could not keep or find your work ({}). Export what matters.",
+    );
+    words::filled(text, &[&last.to_string()])
 }

@@ -1,5 +1,7 @@
 //! The conversation on the page: asking, stopping, asking again, and going another way.
 
+use std::time::Duration;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::AbortController;
@@ -11,6 +13,7 @@ use crate::app::{App, Trouble, unique};
 use crate::conversation::{
     Answer, Asked, Chosen, Conversation, Ending, Exchange, Said, ToolResult, newest_behind, path, versions,
 };
+use crate::focus;
 use crate::language::tr;
 use crate::request::{self, Material};
 use crate::settings::Settings;
@@ -80,6 +83,8 @@ impl Talk {
     pub(crate) fn show(self, id: u32) {
         let leaf = self.exchanges.with_untracked(|exchanges| newest_behind(exchanges, id));
         self.leaf.set(Some(leaf));
+        let to = ["[data-testid=version-after]:enabled", "[data-testid=version-before]:enabled", "#input"];
+        focus::if_lost(to.map(str::to_owned));
     }
 
     /// Ends the conversation at this exchange: what is asked next goes another way.
@@ -195,6 +200,7 @@ impl App {
             self.talk.draft.set(String::new());
             self.talk.template.set(String::new());
             self.talk.editing.set(None);
+            focus::input();
         }
     }
 
@@ -205,6 +211,7 @@ impl App {
         if let Some(mut asked) = asked {
             (asked.has_accounts, asked.has_document) = untrack(|| (self.takes_accounts(), self.takes_document()));
             self.go_on(self.talk.parent_of(id), asked);
+            focus::if_lost(["#input".to_owned()]);
         }
     }
 
@@ -292,8 +299,16 @@ impl App {
                 self.settle(&exchange, before);
             });
         }
-        self.library.keep_talk(self);
+        self.keep_while_answering();
         true
+    }
+
+    /// What is being said is kept every second: a page may be gone at once.
+    fn keep_while_answering(self) {
+        self.library.keep_talk(self);
+        if untrack(|| self.talk.is_running()) {
+            set_timeout(move || self.keep_while_answering(), Duration::from_secs(1));
+        }
     }
 
     async fn answer(self, said: &ArcRwSignal<Said>, ask: &Ask, abort: &AbortController) -> Ending {
@@ -328,6 +343,7 @@ impl App {
                 }
             }
         }
+        focus::if_lost(["#input".to_owned()]);
         self.library.keep_talk(self);
     }
 }

@@ -16,6 +16,7 @@ use leptos::prelude::*;
 use self::controls::{button, button_unless};
 use crate::app::{App, Panel, Trouble};
 use crate::export::advice;
+use crate::focus;
 use crate::language::{Language, tr};
 use crate::words;
 
@@ -81,6 +82,7 @@ fn header(app: App) -> impl IntoView {
         app.library.keep_talk(app);
         app.talk.begin();
         app.trouble.set(None);
+        focus::input();
     };
     let code = move || match app.request() {
         Ok(ask) => app.panel.set(Some(Panel::Code(ask))),

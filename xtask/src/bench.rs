@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use crate::process::run as run_program;
 use crate::workspace::Workspace;
-use crate::{checkpoint, llama_server, serve, setup};
+use crate::{checkpoint, clients, llama_server, serve, setup};
 
 /// Where the figures of the repository are.
 const FIGURES: &str = "docs/benchmarks";
@@ -25,6 +25,8 @@ pub(crate) enum Bench {
     Batching(Args),
     /// The import of a FEC of a million lines beside cutting its lines into fields, in a minute.
     Fec(Args),
+    /// The playground in a browser: its size, its first paint, how even its frames are; into docs/benchmarks.
+    Page,
     /// A model of the size that Zyron is for, with random weights, beside the memory's bandwidth; into docs/benchmarks.
     #[command(name = "7b")]
     SevenB(Args),
@@ -55,6 +57,7 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
             let ours = [("--model", checkpoint::ensure(workspace)?.into_os_string()), ("--zyron", zyron)];
             measure(workspace, "batching", &ours, args)
         }
+        Bench::Page => clients::measure_page(workspace, &workspace.path(FIGURES)),
         Bench::Fec(Args { args }) => measure(workspace, "fec", &[], args),
         Bench::SevenB(Args { args }) => {
             let models = workspace.cache().join("models").into_os_string();

@@ -2,7 +2,7 @@
 //! scripted ones of `tests/e2e`, which do what requests tell them.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -96,6 +96,18 @@ pub(crate) fn fuzz(workspace: &Workspace, examples: u32) -> Result<()> {
     let mut search = schemathesis(workspace);
     search.env("ZYRON_SCRIPTED_URL", server.url()).env("ZYRON_SCHEMATHESIS_EXAMPLES", examples.to_string());
     run_program(&mut search).inspect_err(|_| server.show_log())?;
+    server.stop()
+}
+
+/// How large the page is, how soon it is there, how even its frames are: figures into `folder`.
+pub(crate) fn measure_page(workspace: &Workspace, folder: &Path) -> Result<()> {
+    setup::for_tests(workspace, false)?;
+    run_program(test::server_crates(&mut workspace.cargo(["build", "--release"])))?;
+    let server = scripted(workspace, "scripted.log", &[])?;
+    let mut measure = python::program(workspace, "node");
+    measure.current_dir(workspace.path("tests/browser")).arg("measure.js").arg(folder);
+    measure.env("ZYRON_SCRIPTED_URL", server.url()).env("ZYRON_BASE_URL", server.url());
+    run_program(&mut measure).inspect_err(|_| server.show_log())?;
     server.stop()
 }
 

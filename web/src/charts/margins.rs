@@ -64,8 +64,8 @@ pub(super) fn view(figures: &Figures<'_>, open: Open) -> Option<AnyView> {
         return None;
     }
     let in_percent = match years.len() {
-        1 => "Marges, en % du chiffre d’affaires",
-        _ => "Marges, en % du chiffre d’affaires, chacune à son échelle",
+        1 => "Marges, en\u{a0}% du chiffre d’affaires",
+        _ => "Marges, en\u{a0}% du chiffre d’affaires, chacune à son échelle",
     };
     let in_days = "Besoin en fonds de roulement, et en jours de chiffre d’affaires";
     let group = |id, title: &'static str, rows: &[_], of_years: fn(&_, _, _) -> AnyView| {

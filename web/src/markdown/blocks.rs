@@ -142,7 +142,7 @@ impl Reader<'_> {
         let kind = match tag {
             Tag::Paragraph | Tag::HtmlBlock => Some(Kind::Paragraph),
             Tag::Heading { .. } if self.is_unfinished_heading(&range) => Some(Kind::Paragraph),
-            Tag::Heading { level, .. } => Some(Kind::Heading((level as u8 + 2).min(6))),
+            Tag::Heading { level, .. } => Some(Kind::Heading(((level as u8).max(2) + 1).min(6))),
             Tag::BlockQuote(_) => Some(Kind::Quote),
             Tag::CodeBlock(_) => Some(Kind::CodeBlock),
             Tag::List(first) => Some(Kind::List { is_ordered: first.is_some() }),

@@ -1,12 +1,12 @@
 //! Where a question is written.
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 use web_sys::{KeyboardEvent, SubmitEvent};
 
 use super::controls::{button, check};
 use super::notice;
 use crate::app::App;
+use crate::focus;
 use crate::language::tr;
 use crate::words;
 
@@ -27,7 +27,7 @@ pub(super) fn composer_view(app: App) -> impl IntoView {
     // The field is where it is once it is written anew.
     Effect::new(move || {
         if talk.editing.get().is_some() {
-            focus_input();
+            focus::input();
         }
     });
     let send = move || {
@@ -37,17 +37,21 @@ pub(super) fn composer_view(app: App) -> impl IntoView {
     };
     view! {
         <div class="composer">
-            {key_view(app)}
             <p role="alert" class="error" data-testid="error">
                 {move || app.trouble.with(|trouble| trouble.as_ref().map(words::trouble))}
             </p>
+            <p role="alert" class="error" data-testid="kept-error">{move || app.library.error.get()}</p>
+            {key_view(app)}
             {notice()}
             <form on:submit=submit>
                 {options(app)}
                 <Show when=move || talk.editing.get().is_some()>
                     <p class="editing">
                         {tr("Vous modifiez une question. L’ancienne reste.", "You are changing a question. The old one stays.")}
-                        {button("link", "cancel-edit", tr("Annuler", "Cancel"), move || talk.editing.set(None))}
+                        {button("link", "cancel-edit", tr("Annuler", "Cancel"), move || {
+                            talk.editing.set(None);
+                            focus::input();
+                        })}
                     </p>
                 </Show>
                 <div class="writing">
@@ -71,13 +75,6 @@ pub(super) fn composer_view(app: App) -> impl IntoView {
                 </div>
             </form>
         </div>
-    }
-}
-
-fn focus_input() {
-    if let Some(input) = document().get_element_by_id("input") {
-        // A field that is not there cannot be focused.
-        let _ = input.unchecked_into::<web_sys::HtmlElement>().focus();
     }
 }
 

@@ -119,11 +119,13 @@ fn reading_view(app: App, reading: &Arc<Reading>) -> impl IntoView + use<> {
             <h2 data-testid="company">{company.to_owned()}</h2>
             {actions(app)}
         </header>
+        <div class="reading" lang="fr">
         {corrections_view(app, reading)}
         {points_view(app, tr("Observations", "Observations"), "observations", &reading.observations)}
         {points_view(app, tr("Anomalies", "Anomalies"), "anomalies", &reading.anomalies)}
         {charts_view(reading, move |item: &str| app.open_item(item))}
         {tables}
+        </div>
     }
 }
 

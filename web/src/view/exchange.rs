@@ -19,6 +19,7 @@ pub(super) fn exchanges_view(app: App) -> impl IntoView {
     let is_empty = move || talk.exchanges.with(Vec::is_empty);
     view! {
         <div class="scroller">
+            <h2 class="hidden">{tr("Conversation", "Conversation")}</h2>
             <div class="exchanges" role="log" aria-label=tr("Conversation", "Conversation")>
                 {move || is_empty().then(welcome)}
                 <For each=move || talk.path() key=|exchange| exchange.id let:exchange>

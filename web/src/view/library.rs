@@ -51,7 +51,7 @@ fn list_view(app: App, kind: Kind, title: &'static str, entries: RwSignal<Vec<En
         let is_sure = RwSignal::new(false);
         let delete = move |_| {
             if is_sure.get_untracked() {
-                app.library.delete(kind, deleted.clone());
+                app.library.delete(app, kind, deleted.clone());
             } else {
                 is_sure.set(true);
             }

@@ -15,6 +15,11 @@ pub(super) fn settings_view(app: App) -> impl IntoView {
             {move || app.compares.get().then(|| column(app, app.settings[1], tr("Réglage B", "Setting B")))}
         </div>
         {check("compare-settings", tr("Comparer deux réglages", "Compare two settings"), app.compares)}
+        <label class="field">
+            {tr("Clé d’API, si le serveur en demande une", "API key, if the server asks for one")}
+            <input type="password" autocomplete="off" data-testid="settings-key" bind:value=app.key/>
+        </label>
+        {check("settings-keep-key", tr("La garder dans ce navigateur", "Keep it in this browser"), app.keeps_key)}
         <p class="hint">
             {tr(
                 "Un champ vide laisse le choix au serveur. Les consignes, le format et les outils valent pour les questions \
