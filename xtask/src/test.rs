@@ -68,8 +68,9 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
         steps.step("making of a model", || mini::try_out(workspace))?;
     }
     // What the page loads is checked here, too: its modules are no part of the server.
-    steps.step("tests of xtask and the page's modules", || {
-        run_program(workspace.cargo(["test", "--release", "-p", "zyron-reader", "-p", "zyron-pdf"]).args(XTASK))
+    steps.step("tests of xtask and the page", || {
+        let page = ["test", "--release", "-p", "zyron-web", "-p", "zyron-reader", "-p", "zyron-pdf"];
+        run_program(workspace.cargo(page).args(XTASK))
     })
 }
 

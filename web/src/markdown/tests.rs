@@ -58,7 +58,7 @@ fn content(nodes: &[Node]) -> String {
 
 #[test]
 fn what_models_write_has_its_structure() {
-    check("# A\n## B\n### C\n#### D\n###### E", &[], "h3(A) h4(B) h5(C) h6(D) h6(E)");
+    check("# A\n## B\n### C\n#### D\n###### E", &[], "h3(A) h3(B) h4(C) h5(D) h6(E)");
     check("a *b* **c**  \nd\ne", &[], "p(a em(b) b(c)/d\ne)");
     check("- a\n  1. b\n- [ ] c\n- [x] d", &[], "ul(li(aol(li1(b)))li(☐ c)li(☑ d))");
     check("- a\n\n- b", &[], "ul(li(p(a))li(p(b)))");
