@@ -154,7 +154,9 @@ test("a conversation that was cut by closing the page is there, with what was sa
   assert.equal(await at("message-user").textContent(), "List three fruits.");
   assert.match(await at("retry").textContent(), /Réessayer/);
   const said = await at("message-assistant").textContent();
-  assert(said.startsWith(beginning), `what was said is kept: ${said} goes on from ${beginning}`);
+  // What is Markdown in the one is no text in the other.
+  const letters = (text) => text.replace(/[^\p{L}]+/gu, "");
+  assert(letters(said).startsWith(letters(beginning)), `what was said is kept: ${said} goes on from ${beginning}`);
 });
 
 test("what is forgotten takes two clicks, and stays forgotten", async () => {

@@ -161,12 +161,13 @@ test("what the server ran for the model is shown with what it gave", async () =>
   await at("settings").click();
   await at("server-tools").check();
   await at("close").click();
-  const call = '{"name": "calculer_ratios", "arguments": {"ratios": ["marge_nette"], "exercice": 2024}}';
+  const call = '{"name": "lire_poste", "arguments": {"poste": "chiffre_affaires", "exercice": 2024}}';
   await ask(playground, `say <tool_call>${call}</tool_call>\n---\nFait.`);
   const shown = at("server-call").first();
-  await shown.filter({ hasText: "calculer_ratios" }).waitFor();
+  // Which of the tools is the grammar's choice as much as the script's.
+  await shown.filter({ hasText: /lire_poste|calculer_ratios|convertir_unite/ }).waitFor();
   await shown.locator("summary").click();
-  assert(plain(await shown.locator("pre").textContent()).length > 10);
+  assert(plain(await shown.locator("pre").textContent()).length > 10, "what it gave");
   await until(async () => (await said(playground))[0] === "Fait.");
 });
 
