@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
 
-import { ask, close, open, plain, screenshot, until } from "./playground.js";
+import { ask, close, ledger, open, plain, screenshot, until } from "./playground.js";
 
 after(close);
 
@@ -212,21 +212,15 @@ test("a reader that crashes takes nothing with it, and the next file is read", a
 
 test("a ledger of 200,000 lines is read while one goes on writing, and reading can be stopped", async () => {
   const { page, problems, at } = await open(scripted);
-  const columns = ["JournalCode", "JournalLib", "EcritureNum", "EcritureDate", "CompteNum", "CompteLib", "CompAuxNum", "CompAuxLib", "PieceRef", "PieceDate", "EcritureLib", "Debit", "Credit", "EcritureLet", "DateLet", "ValidDate", "Montantdevise", "Idevise"];
-  const lines = [columns.join("\t")];
-  for (let entry = 0; entry < 100_000; entry++) {
-    const line = (account, label, debit, credit) =>
-      `VT\tVentes\t${entry}\t20240315\t${account}\t${label}\t\t\tF${entry}\t20240315\tVente\t${debit}\t${credit}\t\t\t20240331\t\t`;
-    lines.push(line("411000", "Clients", "10,00", "0,00"), line("707000", "Ventes", "0,00", "10,00"));
-  }
-  const ledger = { name: "732829320FEC20241231.txt", mimeType: "text/plain", buffer: Buffer.from(lines.join("\n")) };
+  const { name, text } = ledger(200_000);
+  const files = { name, mimeType: "text/plain", buffer: Buffer.from(text) };
 
-  await at("files").setInputFiles(ledger);
+  await at("files").setInputFiles(files);
   await at("desk-state").filter({ hasText: "Lecture en cours" }).waitFor();
   await at("cancel-reading").click();
   await at("desk-error").filter({ hasText: "interrompue" }).waitFor();
 
-  await at("files").setInputFiles(ledger);
+  await at("files").setInputFiles(files);
   await at("desk-state").filter({ hasText: "Lecture en cours" }).waitFor();
   await at("input").pressSequentially("Bonjour");
   assert.equal(await at("input").inputValue(), "Bonjour");

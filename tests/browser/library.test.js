@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
 
-import { ask, close, limit, open, screenshot, until } from "./playground.js";
+import { answered, ask, close, limit, open, plain, sample, screenshot, until } from "./playground.js";
 
 after(close);
 
@@ -14,22 +14,7 @@ assert(scripted, "ZYRON_SCRIPTED_URL is not set; `cargo xtask test` starts a ser
 
 const SOURCE = "Excédent brut d’exploitation 2024 : 138 460 €";
 
-const plain = (text) => text.replace(/[\u00a0\u202f]/g, " ");
 const file = (name, text) => ({ name, mimeType: "application/json", buffer: Buffer.from(text) });
-
-/// Puts the sample company on the desk.
-async function sample({ page, at }) {
-  await at("sample").click();
-  await page.locator("tr[data-item=ebe]").waitFor();
-}
-
-/// Asks, and waits for the end of the answer, which is drawn with the next frame.
-async function answered(playground, question) {
-  const before = await playground.at("stats").count();
-  await ask(playground, question);
-  await playground.at("stats").nth(before).filter({ hasText: "écrits" }).waitFor();
-  await playground.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-}
 
 async function reload({ page, at }) {
   await page.reload();

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
 
-import { ask, close, open, screenshot, until } from "./playground.js";
+import { answered, ask, close, frames, open, sample, screenshot, until } from "./playground.js";
 
 after(close);
 
@@ -45,22 +45,6 @@ const withVerdicts = (page) =>
     const body = (await response.text()).replaceAll('"kind":"given"', (kind) => kinds.pop() ?? kind);
     await route.fulfill({ response, body });
   });
-
-async function sample({ page, at }) {
-  await at("sample").click();
-  await page.locator("tr[data-item=ebe]").waitFor();
-}
-
-async function answered(playground, question, count = 1) {
-  const before = await playground.at("stats").count();
-  await ask(playground, question);
-  await playground.at("stats").filter({ hasText: "écrits" }).nth(before + count - 1).waitFor();
-  // The answer is drawn with the next frame.
-  await frames(playground.page);
-}
-
-const frames = (page) =>
-  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 
 /// Puts on a phone what is asked for in front.
 const shows = async ({ at }, tab) => {

@@ -8,7 +8,7 @@ import { createServer, request as ask } from "node:http";
 import { tmpdir } from "node:os";
 import { brotliCompressSync, constants } from "node:zlib";
 
-import { close, open, until } from "./playground.js";
+import { close, ledger, open, until } from "./playground.js";
 
 const scripted = new URL(process.env.ZYRON_SCRIPTED_URL);
 const [out = "."] = process.argv.slice(2);
@@ -130,19 +130,13 @@ results.frames[`the same answer behind ${HISTORY} messages`] = await frames(page
   await send("long");
   await settled(playground, HISTORY / 2 + 1);
 });
-const columns = "JournalCode JournalLib EcritureNum EcritureDate CompteNum CompteLib CompAuxNum CompAuxLib PieceRef PieceDate EcritureLib Debit Credit EcritureLet DateLet ValidDate Montantdevise Idevise";
-const lines = [columns.split(" ").join("\t")];
-for (let entry = 0; entry < LEDGER_LINES / 2; entry++) {
-  const line = (account, label, debit, credit) =>
-    `VT\tVentes\t${entry}\t20240315\t${account}\t${label}\t\t\tF${entry}\t20240315\tVente\t${debit}\t${credit}\t\t\t20240331\t\t`;
-  lines.push(line("411000", "Clients", "10,00", "0,00"), line("707000", "Ventes", "0,00", "10,00"));
-}
 const folder = mkdtempSync(`${tmpdir()}/zyron-`);
-const ledger = `${folder}/732829320FEC20241231.txt`;
-writeFileSync(ledger, lines.join("\n"));
+const { name, text: entries } = ledger(LEDGER_LINES);
+const file = `${folder}/${name}`;
+writeFileSync(file, entries);
 const begun = performance.now();
 results.frames[`reading a ledger of ${LEDGER_LINES} lines`] = await frames(page, async () => {
-  await at("files").setInputFiles(ledger);
+  await at("files").setInputFiles(file);
   await page.locator("tr[data-item=chiffre_affaires]").waitFor({ state: "attached", timeout: 120_000 });
 });
 results.ledger_s = Number(((performance.now() - begun) / 1000).toFixed(1));

@@ -43,6 +43,39 @@ export const limit = (page, options) =>
     route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), temperature: 0, ...options }) }),
   );
 
+/// A FEC with so many lines, sales of 10 € each: the name it should have, and its text.
+export function ledger(lines) {
+  const columns =
+    "JournalCode JournalLib EcritureNum EcritureDate CompteNum CompteLib CompAuxNum CompAuxLib PieceRef PieceDate " +
+    "EcritureLib Debit Credit EcritureLet DateLet ValidDate Montantdevise Idevise";
+  const rows = [columns.split(" ").join("\t")];
+  for (let entry = 0; entry < lines / 2; entry++) {
+    const row = (account, label, debit, credit) =>
+      `VT\tVentes\t${entry}\t20240315\t${account}\t${label}\t\t\tF${entry}\t20240315\tVente\t${debit}\t${credit}\t\t\t20240331\t\t`;
+    rows.push(row("411000", "Clients", "10,00", "0,00"), row("707000", "Ventes", "0,00", "10,00"));
+  }
+  return { name: "732829320FEC20241231.txt", text: rows.join("\n") };
+}
+
+/// Puts the sample company on the desk.
+export async function sample({ page, at }) {
+  await at("sample").click();
+  await page.locator("tr[data-item=ebe]").waitFor();
+}
+
+/// Asks, and waits for the end of the answer, or of so many.
+export async function answered(playground, question, count = 1) {
+  const before = await playground.at("stats").count();
+  await ask(playground, question);
+  await playground.at("stats").filter({ hasText: "écrits" }).nth(before + count - 1).waitFor();
+  // The answer is drawn with the next frame.
+  await frames(playground.page);
+}
+
+/// Waits until what is to be drawn is.
+export const frames = (page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
 /// Sends a question as an analyst would.
 export async function ask({ at }, question) {
   await at("input").fill(question);

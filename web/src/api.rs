@@ -38,15 +38,13 @@ impl Failure {
 
 /// The models served.
 pub(crate) async fn models(key: &str) -> Result<Vec<Model>, Failure> {
-    let response = authorized(Request::get("/v1/models"), key).send().await.map_err(transport)?;
-    let models: ModelList = read(&successful(response).await?).await?;
+    let models: ModelList = get("/v1/models", key).await?;
     if models.data.is_empty() { Err(malformed("the list of models is empty")) } else { Ok(models.data) }
 }
 
 /// The analyses on offer.
 pub(crate) async fn templates(key: &str) -> Result<Vec<FinanceTemplate>, Failure> {
-    let response = authorized(Request::get("/v1/finance/templates"), key).send().await.map_err(transport)?;
-    let list: FinanceTemplateList = read(&successful(response).await?).await?;
+    let list: FinanceTemplateList = get("/v1/finance/templates", key).await?;
     Ok(list.data)
 }
 
@@ -72,6 +70,11 @@ pub(crate) async fn ask(
         .into_stream()
         .map(|bytes| bytes.map(|bytes| Uint8Array::from(bytes).to_vec()).map_err(|error| text_of(&error)));
     Ok(sse::decode(bytes))
+}
+
+async fn get<T: DeserializeOwned>(path: &str, key: &str) -> Result<T, Failure> {
+    let response = authorized(Request::get(path), key).send().await.map_err(transport)?;
+    read(&successful(response).await?).await
 }
 
 fn authorized(request: RequestBuilder, key: &str) -> RequestBuilder {

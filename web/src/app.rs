@@ -7,7 +7,8 @@ use zyron_openapi::finance::FinanceTemplate;
 
 use crate::api::{self, Ask, Failure};
 use crate::desk::Desk;
-use crate::language::{Language, local_storage};
+use crate::kept;
+use crate::language::Language;
 use crate::library::Library;
 use crate::settings::Settings;
 use crate::talk::Talk;
@@ -73,7 +74,7 @@ pub(crate) enum Panel {
 
 impl App {
     pub(crate) fn new() -> Self {
-        let kept_key = local_storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
+        let kept_key = kept::read(KEY);
         let [settings, compared] = Settings::kept();
         let app = Self {
             language: RwSignal::new(Language::kept()),
@@ -92,13 +93,8 @@ impl App {
         };
         Effect::new(move || Settings::keep(&app.settings.map(|settings| settings.get())));
         Effect::new(move || {
-            if let Some(storage) = local_storage() {
-                // Where nothing may be kept, the key is asked for again.
-                let _ = match (app.keeps_key.get(), app.key.get()) {
-                    (true, key) if !key.is_empty() => storage.set_item(KEY, &key),
-                    _ => storage.remove_item(KEY),
-                };
-            }
+            let kept = Some(app.key.get()).filter(|key| app.keeps_key.get() && !key.is_empty());
+            kept::keep(KEY, kept.as_deref());
         });
         app
     }

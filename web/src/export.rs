@@ -69,8 +69,10 @@ impl App {
             "Commentaries written by an artificial intelligence: model {}, {}. They may be wrong.",
         );
         let mut lines = Vec::new();
+        // A model is named with its first words: this follows the beginnings and ends of answers, not every word of them.
+        let _ = self.talk.is_running();
         for answer in self.talk.path().iter().flat_map(|exchange| &exchange.answers) {
-            let model = answer.said.with(|said| said.model.clone());
+            let model = answer.said.with_untracked(|said| said.model.clone());
             let line = filled(text, &[&model, &answer.settings.written()]);
             if !model.is_empty() && !lines.contains(&line) {
                 lines.push(line);
@@ -147,7 +149,7 @@ fn numbers_as_markdown(said: &Said) -> String {
 }
 
 /// What everybody who reads an analysis has to know (directive 2014/65/UE, article 25).
-pub(crate) fn advice() -> &'static str {
+fn advice() -> &'static str {
     tr(
         "Ce document ne constitue pas un conseil en investissement.",
         "This document does not constitute investment advice.",

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use leptos::prelude::*;
 
+use crate::kept;
+
 /// Where the choice is kept.
 const KEY: &str = "zyron.language";
 
@@ -22,8 +24,7 @@ pub(crate) enum Language {
 impl Language {
     /// The one that was chosen last in this browser, or French.
     pub(crate) fn kept() -> Self {
-        let kept = local_storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
-        if kept.as_deref() == Some("en") { Self::English } else { Self::French }
+        if kept::read(KEY).as_deref() == Some("en") { Self::English } else { Self::French }
     }
 
     /// The one that the page is in.
@@ -62,10 +63,7 @@ impl Language {
             // An attribute of this name can be set.
             let _ = root.set_attribute("lang", self.code());
         }
-        if let Some(storage) = local_storage() {
-            // Where nothing may be kept, the page is in French the next time.
-            let _ = storage.set_item(KEY, self.code());
-        }
+        kept::keep(KEY, Some(self.code()));
     }
 }
 
@@ -75,9 +73,4 @@ pub(crate) fn tr<'a>(french: &'a str, english: &'a str) -> &'a str {
         Language::French => french,
         Language::English => english,
     }
-}
-
-/// What the browser keeps for this page; nothing where it may keep nothing.
-pub(crate) fn local_storage() -> Option<web_sys::Storage> {
-    window().local_storage().ok().flatten()
 }

@@ -16,6 +16,7 @@ mod download;
 mod export;
 mod focus;
 mod json;
+mod kept;
 mod language;
 mod library;
 mod markdown;

@@ -1,12 +1,12 @@
 //! From a conversation to the request that has it go on: a chat completion, or a commentary on what lies on the desk.
 
+use leptos::prelude::GetUntracked;
 use serde_json::{Value, json};
 use zyron_openapi::{ChatCompletionMessageParam, MessageContent, Role, StreamOptions};
 
 use crate::api::Ask;
-use crate::conversation::{Asked, Exchange};
+use crate::conversation::{Asked, Exchange, ToolResult};
 use crate::settings::Settings;
-use leptos::prelude::GetUntracked;
 
 /// What an analysis is about.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +102,7 @@ fn asked(asked: &Asked) -> Vec<ChatCompletionMessageParam> {
     if asked.results.is_empty() {
         return vec![ChatCompletionMessageParam::text(Role::User, asked.title())];
     }
-    let result = |result: &crate::conversation::ToolResult| ChatCompletionMessageParam {
+    let result = |result: &ToolResult| ChatCompletionMessageParam {
         tool_call_id: Some(result.id.clone()),
         ..ChatCompletionMessageParam::text(Role::Tool, result.text.clone())
     };

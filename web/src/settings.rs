@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::json::read as read_text;
-use crate::language::{local_storage, tr};
+use crate::language::tr;
 use crate::words;
+use crate::{json, kept};
 
 /// Where they are kept.
 const KEY: &str = "zyron.settings";
@@ -39,16 +39,12 @@ pub(crate) struct Settings {
 impl Settings {
     /// Those that were used last in this browser: of a question, and of what it is compared with.
     pub(crate) fn kept() -> [Self; 2] {
-        let kept = local_storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
-        kept.and_then(|text| read_text(&text).ok()).unwrap_or_default()
+        kept::read(KEY).and_then(|text| json::read(&text).ok()).unwrap_or_default()
     }
 
     /// Keeps both.
     pub(crate) fn keep(both: &[Self; 2]) {
-        if let (Some(storage), Ok(json)) = (local_storage(), serde_json::to_string(both)) {
-            // Where nothing may be kept, the server's defaults hold the next time.
-            let _ = storage.set_item(KEY, &json);
-        }
+        kept::keep(KEY, serde_json::to_string(both).ok().as_deref());
     }
 
     /// The fields of a request that say how to answer. Of a commentary on accounts the form is free, and the server's

@@ -15,7 +15,6 @@ use leptos::prelude::*;
 
 use self::controls::{button, button_unless};
 use crate::app::{App, Panel, Trouble};
-use crate::export::advice;
 use crate::focus;
 use crate::language::{Language, tr};
 use crate::words;
@@ -127,6 +126,5 @@ fn notice() -> impl IntoView {
                  constitute investment advice.",
             )}
         </p>
-        <p class="printed">{advice()}</p>
     }
 }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::figures::{Figures, share};
+use super::figures::{Figures, ROUNDING, share};
 use super::scale::percent;
 use super::{Line, Open, Words, figure, picture, table};
 
@@ -49,9 +49,6 @@ const SIDES: [Side; 2] = [
         ],
     },
 ];
-
-/// A difference below it is the cents' rounding.
-const ROUNDING: f64 = 0.5;
 
 /// A side in a year: its blocks add up to its total.
 #[derive(Clone, Debug, PartialEq)]

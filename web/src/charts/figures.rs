@@ -5,6 +5,9 @@ use rust_decimal::prelude::FromPrimitive;
 use zyron_finance::items::Unit;
 use zyron_finance::reading::{ReadCell, ReadRow, Reading};
 
+/// A difference below it is the cents' rounding.
+pub(super) const ROUNDING: f64 = 0.5;
+
 pub(super) struct Figures<'a> {
     reading: &'a Reading,
 }

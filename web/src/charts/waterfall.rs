@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::figures::{Figures, listed, signed};
+use super::figures::{Figures, ROUNDING, listed, signed};
 use super::{Bar, Line, Open, Words, bars, figure, table};
 
 /// A solde, and what makes it of the one before: items that add to it and items that take from it.
@@ -69,9 +69,6 @@ const STAGES: [Stage; 5] = [
 
 const SUBSIDIES: &str = "subventions_exploitation";
 const INVESTMENT_SUBSIDIES: &str = "quote_part_subventions_exploitation";
-
-/// A difference below it is the cents' rounding.
-const ROUNDING: f64 = 0.5;
 
 /// The steps of a year; none where there are no sales, or nothing that is made of them.
 pub(super) fn steps(figures: &Figures<'_>, year: usize) -> Vec<Bar> {

@@ -118,10 +118,11 @@ fn versions_view(app: App, id: u32) -> impl IntoView {
 fn answer_view(app: App, id: u32, answer: Answer, is_compared: bool) -> impl IntoView {
     let Answer { settings, said } = answer;
     let talk = app.talk;
-    let of = {
+    let model = {
         let said = said.clone();
-        move || said.with(|said| format!("{} · {}", said.model, settings.written()))
+        Memo::new(move |_| said.with(|said| said.model.clone()))
     };
+    let of = move || format!("{} · {}", model.get(), settings.written());
     let part = |read: fn(&Said) -> bool| {
         let said = said.clone();
         Memo::new(move |_| said.with(read))
