@@ -181,6 +181,8 @@ pub struct UpstreamConfig {
 pub struct AdmissionConfig {
     /// Requests that may wait.
     pub max_queue: usize,
+    /// Tokens of their prompts, all together.
+    pub max_queue_tokens: u64,
     /// The longest wait.
     pub queue_timeout_ms: u64,
 }
@@ -211,7 +213,7 @@ pub struct LimitsConfig {
     pub prepare_timeout_ms: u64,
     /// The longest prompt whose log-probabilities are given.
     pub max_scored_tokens: usize,
-    /// The longest time from a request's admission to its end.
+    /// The longest time from a request's arrival to its end.
     pub request_timeout_ms: u64,
 }
 
@@ -289,6 +291,7 @@ impl Config {
             ("upstream.first_byte_timeout_ms", self.upstream.first_byte_timeout_ms),
             ("upstream.idle_timeout_ms", self.upstream.idle_timeout_ms),
             ("upstream.health_interval_ms", self.upstream.health_interval_ms),
+            ("admission.max_queue_tokens", self.admission.max_queue_tokens),
             ("admission.queue_timeout_ms", self.admission.queue_timeout_ms),
             ("limits.max_body_bytes", self.limits.max_body_bytes as u64),
             ("limits.max_upload_bytes", self.limits.max_upload_bytes as u64),

@@ -4,7 +4,9 @@
 //! [`routes`] → [`validate`] → [`admission`] → the engine → [`respond`]. It knows HTTP and OpenAI's types; tokens,
 //! text and models are `zyron-engine`'s.
 
+mod account;
 mod admission;
+mod call;
 pub mod config;
 mod document;
 mod error;

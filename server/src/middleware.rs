@@ -1,10 +1,10 @@
-//! What happens to every request before its route and to every answer after it. From the outside in: request id, log
-//! line, OpenAI's headers, origins, panics, authorization;
-//! then, where this server has no model, the way to another.
+//! What happens to every request before its route and to every answer after it. From the outside in: request id, the
+//! account of it, OpenAI's headers, origins, panics, authorization; then, where this server has no model, the way to
+//! another.
 
 pub(crate) mod auth;
+mod call;
 mod cors;
-mod log;
 mod openai_headers;
 pub(crate) mod request_id;
 
@@ -36,6 +36,6 @@ pub(crate) fn apply(router: Router<AppState>, app: &AppState) -> Router<AppState
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(from_fn(log::log))
+        .layer(from_fn_with_state(app.clone(), call::call))
         .layer(from_fn(request_id::request_id))
 }

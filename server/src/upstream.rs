@@ -23,6 +23,7 @@ use self::answer::Answer;
 use self::limits::Asked;
 pub(crate) use self::servers::Servers;
 use self::servers::{Visit, reason};
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::extract;
 use crate::middleware::request_id::RequestId;
@@ -60,26 +61,27 @@ pub(crate) async fn pass_on(State(app): State<AppState>, request: Request, next:
     if app.is_draining() {
         return Err(ApiError::Draining);
     }
-    let mut call = Call::of(&request);
+    let call = request.extensions().get::<Call>().cloned().ok_or(ApiError::Internal)?;
+    let mut outgoing = Outgoing::of(&request);
     match passed {
         Passed::Refused => Err(ApiError::NotPassedOn),
-        Passed::Question | Passed::Own => forward(&app, servers, call, None).await,
+        Passed::Question | Passed::Own => forward(&call, servers, outgoing, None).await,
         Passed::Work => {
             let limits = &app.config().limits;
             let timeout = Duration::from_millis(app.config().server.body_timeout_ms);
             let body = extract::json_bytes(request, limits.max_body_bytes, timeout).await?;
             let asked = Asked::read(&body)?;
             asked.check(limits)?;
-            call.is_whole = !asked.is_streamed();
-            call.body = Some(asked.bounded(body, limits)?.into());
-            let permit = servers.admission.admit().await?;
-            forward(&app, servers, call, Some(Box::new(permit))).await
+            outgoing.is_whole = !asked.is_streamed();
+            outgoing.body = Some(asked.bounded(body, limits)?.into());
+            let permit = servers.admission.admit(call.applicant(0)).await?;
+            forward(&call, servers, outgoing, Some(Box::new(permit))).await
         }
     }
 }
 
 /// A request as it is passed on, to one server or, if that fails, another.
-struct Call {
+struct Outgoing {
     method: Method,
     /// Behind the server's address, which ends in `/v1`.
     path: String,
@@ -89,7 +91,7 @@ struct Call {
     is_whole: bool,
 }
 
-impl Call {
+impl Outgoing {
     fn of(request: &Request) -> Self {
         let path = request.uri().path();
         Self {
@@ -112,14 +114,14 @@ struct Times {
     deadline: Instant,
 }
 
-async fn forward(app: &AppState, servers: &Servers, call: Call, held: Held) -> Result<Response, ApiError> {
-    let start = Instant::now();
-    let times = Times { start, deadline: start + Duration::from_millis(app.config().limits.request_timeout_ms) };
+async fn forward(call: &Call, servers: &Servers, outgoing: Outgoing, held: Held) -> Result<Response, ApiError> {
+    let app = call.app();
+    let times = Times { start: Instant::now(), deadline: call.deadline().into() };
     let mut tried = Vec::new();
     let mut refused = None;
     while let Some(visit) = servers.least_loaded(&tried) {
         tried.push(visit.server);
-        match attempt(app, servers, &visit, &call, times).await? {
+        match attempt(app, servers, &visit, &outgoing, times).await? {
             Outcome::Answered(answer) => return Ok(answer.into_response(app, visit, held, times)),
             // Another may have room.
             Outcome::Busy(answer) => refused = Some((answer, visit)),
@@ -150,13 +152,14 @@ async fn attempt(
     app: &AppState,
     servers: &Servers,
     visit: &Visit,
-    call: &Call,
+    outgoing: &Outgoing,
     times: Times,
 ) -> Result<Outcome, ApiError> {
     let first_byte_timeout = Duration::from_millis(app.config().upstream.first_byte_timeout_ms);
-    let latest = if call.is_whole { times.deadline } else { times.deadline.min(Instant::now() + first_byte_timeout) };
+    let latest =
+        if outgoing.is_whole { times.deadline } else { times.deadline.min(Instant::now() + first_byte_timeout) };
     let begun = tokio::select! {
-        begun = tokio::time::timeout_at(latest, Answer::begin(servers.request(visit, call))) => begun,
+        begun = tokio::time::timeout_at(latest, Answer::begin(servers.request(visit, outgoing))) => begun,
         () = app.abort().cancelled() => return Err(ApiError::Draining),
     };
     let upstream = visit.name();
@@ -194,12 +197,12 @@ async fn attempt(
 }
 
 impl Servers {
-    fn request(&self, visit: &Visit, call: &Call) -> reqwest::RequestBuilder {
-        let mut request = self.client.request(call.method.clone(), format!("{}{}", visit.base(), call.path));
-        if let Some(id) = call.id.as_ref().and_then(as_uuid) {
+    fn request(&self, visit: &Visit, outgoing: &Outgoing) -> reqwest::RequestBuilder {
+        let mut request = self.client.request(outgoing.method.clone(), format!("{}{}", visit.base(), outgoing.path));
+        if let Some(id) = outgoing.id.as_ref().and_then(as_uuid) {
             request = request.header("x-request-id", id);
         }
-        match &call.body {
+        match &outgoing.body {
             Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(body.clone()),
             None => request,
         }

@@ -5,19 +5,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 use zyron_finance::facts::SheetFact;
 use zyron_openapi::finance::ServerToolCall;
 use zyron_openapi::{FinishReason, MessageToolCall, Usage};
 
 use super::message::{MessageDelta, MessageReader, Said};
 use super::{End, Part, Parts, Running};
+use crate::call::Call;
 use crate::error::ApiError;
-use crate::state::{AppState, Serving};
+use crate::state::Serving;
 use crate::validate::Plan;
 
 /// Rounds in which tools may be called; after them the model answers with what it has.
@@ -25,7 +25,7 @@ const MAX_ROUNDS: usize = 8;
 
 /// The answer, while the engine and the tools work on it.
 pub(crate) struct Rounds {
-    app: AppState,
+    call: Call,
     serving: Arc<Serving>,
     plan: Plan,
     stage: Stage,
@@ -40,9 +40,6 @@ pub(crate) struct Rounds {
     rounds: usize,
     /// Of the rounds before this one.
     usage: Usage,
-    deadline: Instant,
-    /// The request's, for its id.
-    span: Span,
 }
 
 enum Stage {
@@ -62,10 +59,9 @@ pub(crate) struct ToolRun {
 
 impl Rounds {
     /// Goes on from the first round.
-    pub(crate) fn new(app: &AppState, serving: &Arc<Serving>, running: Running, plan: Plan) -> Self {
-        let timeout = Duration::from_millis(app.config().limits.request_timeout_ms);
+    pub(crate) fn new(call: &Call, serving: &Arc<Serving>, running: Running, plan: Plan) -> Self {
         Self {
-            app: app.clone(),
+            call: call.clone(),
             serving: Arc::clone(serving),
             reader: MessageReader::new(plan.tools),
             plan,
@@ -76,8 +72,6 @@ impl Rounds {
             ran: 0,
             rounds: 1,
             usage: Usage::default(),
-            deadline: Instant::now() + timeout,
-            span: Span::current(),
         }
     }
 
@@ -129,24 +123,24 @@ impl Rounds {
         }
         self.usage += usage;
         self.reader = MessageReader::new(self.plan.tools);
-        let (app, serving, deadline) = (self.app.clone(), Arc::clone(&self.serving), self.deadline);
+        let (call, serving) = (self.call.clone(), Arc::clone(&self.serving));
         let ask = self.plan.ask.clone();
         let starting = async move {
             let start = async {
                 // It has been admitted once, and is not refused now.
                 let job = loop {
-                    match ask.clone().prepare(&serving, &app.config().limits).await {
+                    match ask.clone().prepare(&serving, &call.app().config().limits).await {
                         Err(ApiError::Overloaded(_)) => {}
                         job => break job?,
                     }
                 };
-                let permit = serving.admission.admit_next().await?;
-                Ok(Running::run(&app, &serving, job, permit, deadline))
+                let permit = serving.admission.admit_next(call.applicant(job.prompt_tokens)).await?;
+                Ok(Running::run(&call, &serving, job, permit))
             };
-            tokio::time::timeout_at(deadline.into(), start).await.unwrap_or(Err(ApiError::Timeout))
+            tokio::time::timeout_at(call.deadline().into(), start).await.unwrap_or(Err(ApiError::Timeout))
         };
         // Whoever reads the stream does so after the request's own span has ended.
-        self.stage = Stage::Starting(starting.instrument(self.span.clone()).boxed());
+        self.stage = Stage::Starting(starting.instrument(self.call.span().clone()).boxed());
     }
 
     fn run(&mut self, MessageToolCall { id, kind, function }: MessageToolCall) -> ToolRun {

@@ -1,19 +1,19 @@
 //! The answers of a request while the engine works on them. Dropping it cancels the work, wherever it is.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::Span;
 use zyron_engine::{EngineError, Event, GenerateRequest, TokenLogprobs};
 use zyron_openapi::{FinishReason, Usage};
 
 use super::{Parts, ToolRun};
-use crate::admission::Permit;
+use crate::admission::{Applicant, Permit};
+use crate::call::{Call, Outcome};
 use crate::error::ApiError;
-use crate::state::{AppState, Serving};
+use crate::state::Serving;
 use crate::validate::Job;
 
 /// What an answer is made of.
@@ -56,21 +56,26 @@ impl Running {
     ///
     /// Its first answer waits in the bounded queue, or is refused. The others follow as there is room, each behind the
     /// requests of others that wait already: a request for many answers does not keep others from theirs.
-    pub(crate) async fn start(app: &AppState, serving: &Arc<Serving>, job: Job) -> Result<Self, ApiError> {
-        let permit = serving.admission.admit().await?;
-        let timeout = Duration::from_millis(app.config().limits.request_timeout_ms);
-        Ok(Self::run(app, serving, job, permit, Instant::now() + timeout))
+    pub(crate) async fn start(call: &Call, serving: &Arc<Serving>, job: Job) -> Result<Self, ApiError> {
+        let since = Instant::now();
+        let permit = serving.admission.admit(call.applicant(job.prompt_tokens)).await?;
+        call.facts().queued = Some(since.elapsed());
+        Ok(Self::run(call, serving, job, permit))
     }
 
     /// Starts a request whose turn it is.
-    pub(super) fn run(app: &AppState, serving: &Arc<Serving>, job: Job, permit: Permit, deadline: Instant) -> Self {
-        let record = Record::new(&job);
+    pub(super) fn run(call: &Call, serving: &Arc<Serving>, job: Job, permit: Permit) -> Self {
+        let record = Record::new(call, serving, &job);
         let mut permit = Some(permit);
-        let abort = app.abort().clone();
+        let abort = call.app().abort().clone();
+        let deadline = call.deadline();
         let at_once = serving.engine.parallelism();
         let serving = Arc::clone(serving);
+        // The turns of further answers are for no more than is said here: their prompt waits with the first.
+        let applicant = call.applicant(0);
         let Job { answers: open, mut request, .. } = job;
-        let answers = (0..open).map(move |index| answer(index, request(index), permit.take(), Arc::clone(&serving)));
+        let answers = (0..open)
+            .map(move |index| answer(index, request(index), permit.take(), Arc::clone(&serving), applicant.clone()));
         let (sender, events) = mpsc::unbounded_channel();
         let work = async move {
             let mut answers = stream::iter(answers).flatten_unordered(at_once);
@@ -99,7 +104,7 @@ impl Parts for Running {
                 if self.open > 0 {
                     return Err(self.record.fail(ApiError::Internal));
                 }
-                self.record.outcome = "completed";
+                self.record.outcome = Outcome::Completed;
                 return Ok(None);
             };
             let part = match event.map_err(|error| self.record.fail(error))? {
@@ -125,7 +130,7 @@ impl Parts for Running {
                     return Err(self.record.fail(ApiError::ConstraintFailed(error)));
                 }
                 Event::Failed(error) => {
-                    self.record.span.in_scope(|| tracing::error!(%error, "the engine failed"));
+                    self.record.call.span().in_scope(|| tracing::error!(%error, "the engine failed"));
                     return Err(self.record.fail(ApiError::EngineFailed));
                 }
             };
@@ -146,11 +151,12 @@ fn answer(
     mut request: GenerateRequest,
     permit: Option<Permit>,
     serving: Arc<Serving>,
+    applicant: Applicant,
 ) -> BoxStream<'static, Answered> {
     let events = async move {
         let permit = match permit {
             Some(permit) => permit,
-            None => serving.admission.admit_next().await?,
+            None => serving.admission.admit_next(applicant).await?,
         };
         // The engine holds it until it has let go of the request, which may be a step after the client has.
         request.held = Some(Box::new(permit));
@@ -163,39 +169,40 @@ fn answer(
     events.boxed()
 }
 
-/// What the log says of a request once it is over, however it ended. Counts and times, no text.
+/// What the answers have had so far, for the account of the request.
 struct Record {
-    /// The request's, for its id: a stream is read after the request's own span has ended.
-    span: Span,
+    call: Call,
     start: Instant,
-    first_token: Option<Duration>,
     prompt_tokens: u64,
     answers_per_prompt: usize,
     /// Tokens of the prompts that were not computed for this request.
     cached_tokens: u64,
     /// Of each answer.
     completion_tokens: Vec<u64>,
-    outcome: &'static str,
+    outcome: Outcome,
 }
 
 impl Record {
-    fn new(job: &Job) -> Self {
-        let span = Span::current();
+    fn new(call: &Call, serving: &Serving, job: &Job) -> Self {
+        call.facts().model = Some(serving.model.id.clone());
         Self {
-            span,
+            call: call.clone(),
             start: Instant::now(),
-            first_token: None,
             prompt_tokens: job.prompt_tokens,
             answers_per_prompt: job.answers_per_prompt.max(1),
             cached_tokens: 0,
             completion_tokens: vec![0; job.answers],
-            outcome: "cancelled",
+            outcome: Outcome::Cancelled,
         }
     }
 
     fn token(&mut self, index: usize) {
+        if self.completion_tokens.iter().all(|&tokens| tokens == 0) {
+            let mut facts = self.call.facts();
+            facts.prefill.get_or_insert(self.start.elapsed());
+            facts.first_token.get_or_insert(self.call.age());
+        }
         self.completion_tokens[index] += 1;
-        self.first_token.get_or_insert_with(|| self.start.elapsed());
     }
 
     fn cached(&mut self, index: usize, tokens: u64) {
@@ -206,24 +213,17 @@ impl Record {
     }
 
     fn fail(&mut self, error: ApiError) -> ApiError {
-        self.outcome = "failed";
+        self.outcome = Outcome::Failed;
         error
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.span.in_scope(|| {
-            tracing::info!(
-                outcome = self.outcome,
-                prompt_tokens = self.prompt_tokens,
-                cached_tokens = self.cached_tokens,
-                completion_tokens = self.completion_tokens.iter().sum::<u64>(),
-                first_token_ms = self.first_token.map(millis),
-                total_ms = millis(self.start.elapsed()),
-                "generated"
-            );
-        });
+        let mut facts = self.call.facts();
+        facts.prompt_tokens += self.prompt_tokens;
+        facts.cached_tokens += self.cached_tokens;
+        facts.completion_tokens += self.completion_tokens.iter().sum::<u64>();
+        facts.outcome = Some(self.outcome);
     }
 }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use zyron_openapi::{ChatCompletion, ChatCompletionRequest, ErrorResponse, ServerSentEvent};
 
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::respond::{self, Rounds, Running, chat::ChatShape};
@@ -69,20 +70,21 @@ use crate::validate::{self, ChatJob};
 )]
 pub(crate) async fn create(
     State(app): State<AppState>,
+    call: Call,
     JsonBody(request): JsonBody<ChatCompletionRequest>,
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
     let job = validate::chat(serving, &app.config().limits, request).await?;
-    answer(&app, serving, job).await
+    answer(&call, serving, job).await
 }
 
 /// Answers a checked request. Where the server runs tools, in as many rounds as it takes.
-pub(super) async fn answer(app: &AppState, serving: &Arc<Serving>, job: ChatJob) -> Result<Response, ApiError> {
+pub(super) async fn answer(call: &Call, serving: &Arc<Serving>, job: ChatJob) -> Result<Response, ApiError> {
     let shape = ChatShape::new(serving, &job);
-    let running = Running::start(app, serving, job.job).await?;
+    let running = Running::start(call, serving, job.job).await?;
     let streaming = job.streaming.is_some();
     match job.rounds {
-        Some(plan) => respond::answer(shape, streaming, Rounds::new(app, serving, running, plan), app).await,
-        None => respond::answer(shape, streaming, running, app).await,
+        Some(plan) => respond::answer(shape, streaming, Rounds::new(call, serving, running, plan), call.app()).await,
+        None => respond::answer(shape, streaming, running, call.app()).await,
     }
 }

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use zyron_openapi::{Completion, CompletionRequest, ErrorResponse, ServerSentEvent};
 
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::respond::{self, Running, completion::CompletionShape};
@@ -39,11 +40,12 @@ use crate::validate;
 )]
 pub(crate) async fn create(
     State(app): State<AppState>,
+    call: Call,
     JsonBody(request): JsonBody<CompletionRequest>,
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
     let job = validate::completion(serving, &app.config().limits, request).await?;
     let shape = CompletionShape::new(serving, &job);
-    let running = Running::start(&app, serving, job.job).await?;
+    let running = Running::start(&call, serving, job.job).await?;
     respond::answer(shape, job.streaming.is_some(), running, &app).await
 }

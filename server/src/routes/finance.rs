@@ -2,8 +2,6 @@
 //!
 //! Files are in memory for their request only; nothing of them is kept or logged.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header;
@@ -17,6 +15,7 @@ use zyron_openapi::{
 };
 
 use super::chat_completions;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::extract::files::{Files, read};
@@ -43,20 +42,23 @@ use crate::validate;
         (status = 503, description = "The server is shutting down.", body = ErrorResponse),
     )
 )]
-pub(crate) async fn statements(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn statements(
+    State(app): State<AppState>,
+    call: Call,
+    request: Request,
+) -> Result<Response, ApiError> {
     if app.is_draining() {
         return Err(ApiError::Draining);
     }
     // Before its body is read: files are large.
-    let permit = app.reading().admit().await?;
+    let permit = app.reading().admit(call.applicant(0)).await?;
     let files = read(request, &app).await?;
     let work = move || {
         let _permit = permit;
         let report = FinanceReport { object: "finance.report".to_owned(), report: report(&files)? };
         serde_json::to_vec(&report).map_err(|_| ApiError::Internal)
     };
-    let timeout = Duration::from_millis(app.config().limits.request_timeout_ms);
-    let working = tokio::time::timeout(timeout, tokio::task::spawn_blocking(work));
+    let working = tokio::time::timeout_at(call.deadline().into(), tokio::task::spawn_blocking(work));
     let json = working.await.map_err(|_| ApiError::Timeout)?.map_err(|_| ApiError::Internal)??;
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
@@ -124,9 +126,10 @@ pub(crate) async fn list_templates() -> Json<FinanceTemplateList> {
 )]
 pub(crate) async fn analyses(
     State(app): State<AppState>,
+    call: Call,
     JsonBody(request): JsonBody<FinanceAnalysisRequest>,
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
     let job = validate::analysis(serving, &app.config().limits, request).await?;
-    chat_completions::answer(&app, serving, job).await
+    chat_completions::answer(&call, serving, job).await
 }

@@ -8,10 +8,11 @@ use axum::response::{IntoResponse, Response as HttpResponse};
 use futures::FutureExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 use zyron_openapi::responses::{ResponseDeleted, ResponseStatus};
 use zyron_openapi::{ErrorResponse, Response, ResponseRequest, ServerSentEvent};
 
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::respond::response::{ResponseShape, failed};
@@ -59,17 +60,18 @@ const UNKNOWN: ApiError =
 )]
 pub(crate) async fn create(
     State(app): State<AppState>,
+    call: Call,
     JsonBody(request): JsonBody<ResponseRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let serving = app.serving()?;
     let (before, responses) = storage(&app, &request)?;
     let mut job = validate::response(serving, &app.config().limits, request, before, responses.is_some()).await?;
     if let (true, Some(responses)) = (job.response.background, &responses) {
-        return Ok(Json(in_background(&app, serving, job, responses)?).into_response());
+        return Ok(Json(in_background(&call, serving, job, responses)?).into_response());
     }
     let keeper = responses.map(|responses| responses.keeper(std::mem::take(&mut job.messages), None));
     let shape = ResponseShape::new(serving, &job, keeper);
-    let running = Running::start(&app, serving, job.job).await?;
+    let running = Running::start(&call, serving, job.job).await?;
     respond::answer(shape, job.streaming, running, &app).await
 }
 
@@ -112,7 +114,7 @@ fn storage(app: &AppState, request: &ResponseRequest) -> Result<(Vec<Value>, Opt
 
 /// Starts an answer that nobody waits for. It takes its place in the queue now, or is refused.
 fn in_background(
-    app: &AppState,
+    call: &Call,
     serving: &Arc<Serving>,
     mut job: validate::ResponseJob,
     responses: &Responses,
@@ -121,8 +123,9 @@ fn in_background(
     let keeper = responses.keeper(std::mem::take(&mut job.messages), Some(cancel.clone()));
     let shape = ResponseShape::new(serving, &job, None);
     let mut response = job.response;
-    let (app, serving) = (app.clone(), Arc::clone(serving));
-    let mut starting = Box::pin(async move { Running::start(&app, &serving, job.job).await });
+    let (call, serving) = (call.clone(), Arc::clone(serving));
+    let span = call.span().clone();
+    let mut starting = Box::pin(async move { Running::start(&call, &serving, job.job).await });
     let started = starting.as_mut().now_or_never().transpose()?;
     response.status = ResponseStatus::Queued;
     keeper.keep(&response);
@@ -146,7 +149,7 @@ fn in_background(
             }
         }
     };
-    tokio::spawn(cancel.run_until_cancelled_owned(work).instrument(Span::current()));
+    tokio::spawn(cancel.run_until_cancelled_owned(work).instrument(span));
     Ok(queued)
 }
 

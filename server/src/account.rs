@@ -1,0 +1,42 @@
+//! What is kept of a request that is over: a line in the log.
+
+use crate::call::Ended;
+use crate::state::AppState;
+
+impl AppState {
+    /// Takes account of a request that is over, once.
+    pub(crate) fn account(&self, ended: &Ended) {
+        log(ended);
+    }
+}
+
+fn log(ended: &Ended) {
+    let Ended { facts, outcome, total } = ended;
+    let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let status = facts.status.unwrap_or_default();
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                method = %facts.method,
+                route = facts.route,
+                status,
+                outcome = outcome.name(),
+                key = facts.key.as_deref(),
+                model = facts.model,
+                prompt_tokens = facts.prompt_tokens,
+                cached_tokens = facts.cached_tokens,
+                completion_tokens = facts.completion_tokens,
+                queued_ms = facts.queued.map(ms),
+                first_token_ms = facts.first_token.map(ms),
+                total_ms = ms(*total),
+                "answered"
+            )
+        };
+    }
+    // 503 is no fault: a model that loads, and a server that ends, say so to whoever asks.
+    if status >= 500 && status != 503 {
+        line!(error);
+    } else {
+        line!(info);
+    }
+}

@@ -1,0 +1,187 @@
+//! A request from its arrival until the last byte of its answer: who asks, until when it has, and what is counted.
+//!
+//! One is made for each request, before anything else looks at it, and is held by the work on it and by the body of its
+//! answer. When the last of them lets go of it, it is over, and is told once, to whoever keeps account. Counts, times
+//! and names that this server gave or knows: no user text is in it.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::FromRequestParts;
+use axum::http::Method;
+use axum::http::request::Parts;
+use hyper::body::{Frame, SizeHint};
+use tracing::Span;
+
+use crate::admission::Applicant;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// A request that is being answered; a clone is a reference.
+#[derive(Clone)]
+pub(crate) struct Call(Arc<Inner>);
+
+struct Inner {
+    app: AppState,
+    /// The request's, for its id: work goes on after the request's own span has ended.
+    span: Span,
+    start: Instant,
+    deadline: Instant,
+    facts: Mutex<Facts>,
+}
+
+/// What is known of a request so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    /// What it is known by in the log, to the client, and to other servers.
+    #[expect(dead_code, reason = "the audit log, next, is what reads it")]
+    pub(crate) request_id: String,
+    pub(crate) method: Method,
+    /// The route's pattern, never what a client wrote.
+    pub(crate) route: String,
+    /// The key's identifier, where there is one.
+    pub(crate) key: Option<Arc<str>>,
+    /// The model that answers, once it is known to be here.
+    pub(crate) model: Option<String>,
+    /// Of the answer's head, once it is there.
+    pub(crate) status: Option<u16>,
+    /// How the work on it ended, where there was work.
+    pub(crate) outcome: Option<Outcome>,
+    /// Tokens of its prompts, in all rounds.
+    pub(crate) prompt_tokens: u64,
+    /// Of these, the ones that were not computed for this request.
+    pub(crate) cached_tokens: u64,
+    /// Tokens of its answers.
+    pub(crate) completion_tokens: u64,
+    /// How long it waited for its turn.
+    pub(crate) queued: Option<Duration>,
+    /// How long from its turn to the first token of an answer.
+    pub(crate) prefill: Option<Duration>,
+    /// How long from its arrival to the first token of an answer.
+    pub(crate) first_token: Option<Duration>,
+}
+
+/// How the work on a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The answer is whole.
+    Completed,
+    /// It is not, for a reason that the client was told.
+    Failed,
+    /// The client left before its end.
+    Cancelled,
+}
+
+/// A request that is over.
+pub(crate) struct Ended {
+    pub(crate) facts: Facts,
+    pub(crate) outcome: Outcome,
+    /// From its arrival to the last byte of its answer.
+    pub(crate) total: Duration,
+}
+
+impl Outcome {
+    /// Its name in the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Call {
+    /// A request that has just come, and has until `deadline`.
+    pub(crate) fn new(app: &AppState, span: Span, deadline: Instant, facts: Facts) -> Self {
+        let (app, start, facts) = (app.clone(), Instant::now(), Mutex::new(facts));
+        Self(Arc::new(Inner { app, span, start, deadline, facts }))
+    }
+
+    /// The server.
+    pub(crate) fn app(&self) -> &AppState {
+        &self.0.app
+    }
+
+    /// When its answer must have ended.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.0.deadline
+    }
+
+    /// How it asks for its turn, with a prompt of so many tokens.
+    pub(crate) fn applicant(&self, tokens: u64) -> Applicant {
+        let key = self.facts().key.clone().unwrap_or_else(|| "".into());
+        Applicant { key, tokens, deadline: self.deadline() }
+    }
+
+    /// The request's span, for work that outlives it.
+    pub(crate) fn span(&self) -> &Span {
+        &self.0.span
+    }
+
+    /// How long ago the request came.
+    pub(crate) fn age(&self) -> Duration {
+        self.0.start.elapsed()
+    }
+
+    /// What is known of it so far, to add to.
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        // Whoever panicked while holding it left numbers, and all of them are valid.
+        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A body that keeps the request from being over until it has been sent.
+    pub(crate) fn hold(self, body: Body) -> Body {
+        Body::new(Held { body, _call: self })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or(ApiError::Internal)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let facts = std::mem::take(self.facts.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let outcome = facts.outcome.unwrap_or(match facts.status {
+            Some(status) if status < 400 => Outcome::Completed,
+            Some(_) => Outcome::Failed,
+            None => Outcome::Cancelled,
+        });
+        let ended = Ended { facts, outcome, total: self.start.elapsed() };
+        self.span.in_scope(|| self.app.account(&ended));
+    }
+}
+
+/// An answer's body, with the request it belongs to.
+struct Held {
+    body: Body,
+    _call: Call,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
