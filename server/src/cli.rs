@@ -102,6 +102,9 @@ pub(crate) struct ServeArgs {
     /// Requests that run at once
     #[arg(long, value_name = "N")]
     max_sequences: Option<usize>,
+    /// The folder for keys, usage and the audit log [default: none, and nothing is kept]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// The address to listen on
     #[arg(long)]
     host: Option<std::net::IpAddr>,
@@ -131,6 +134,7 @@ impl ServeArgs {
             ("engine.isq", self.isq.clone()),
             ("engine.context_length", self.context_length.map(|tokens| tokens.to_string())),
             ("engine.max_sequences", self.max_sequences.map(|count| count.to_string())),
+            ("state.folder", self.state.as_ref().map(|path| path.to_string_lossy().into_owned())),
             ("server.host", self.host.map(|host| host.to_string())),
             ("server.port", self.port.map(|port| port.to_string())),
         ];

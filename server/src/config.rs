@@ -35,6 +35,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Which answers are kept.
     pub responses: ResponsesConfig,
+    /// What outlives the process.
+    pub state: StateConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -234,6 +236,14 @@ pub struct ResponsesConfig {
     pub max_stored_bytes: u64,
     /// How long an answer is kept.
     pub ttl_ms: u64,
+}
+
+/// What outlives the process.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateConfig {
+    /// The folder for keys, usage and the audit log; without one, nothing is kept.
+    pub folder: Option<PathBuf>,
 }
 
 /// What is logged.
