@@ -6,7 +6,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::routes::{chat_completions, completions, docs, finance, health, models, playground, responses, tokenize};
+use crate::routes::{
+    chat_completions, completions, docs, finance, health, models, playground, responses, tokenize, usage,
+};
 use crate::state::AppState;
 use crate::{document, middleware};
 
@@ -25,6 +27,7 @@ fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(tokenize::tokenize))
         .routes(routes!(tokenize::detokenize))
         .routes(routes!(tokenize::info))
+        .routes(routes!(usage::usage))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .split_for_parts();
