@@ -6,7 +6,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::routes::{chat_completions, completions, docs, finance, health, models, playground, responses, tokenize};
+use crate::routes::{
+    chat_completions, completions, docs, finance, health, metrics, models, playground, responses, tokenize,
+};
 use crate::state::AppState;
 use crate::{document, middleware};
 
@@ -27,6 +29,7 @@ fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(tokenize::info))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
         .split_for_parts();
     document::complete(&mut document);
     (router, document)
