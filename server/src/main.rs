@@ -8,6 +8,7 @@ mod doctor;
 mod engines;
 mod logging;
 mod mini;
+mod top;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Analyse(args) => analyse::run(&args),
         Command::Model(ModelCommand::Check(args)) => check::run(&args),
         Command::Eval(args) => eval(args),
+        Command::Top(args) => top::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,7 @@ mod failures;
 mod finance;
 mod health;
 mod logprobs;
+mod metrics;
 mod mini;
 mod model_check;
 mod models;
