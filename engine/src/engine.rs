@@ -25,8 +25,24 @@ pub trait Engine: Send + Sync + 'static {
     /// How many requests it is working on. A cancelled one counts until the backend has let go of it.
     fn active(&self) -> usize;
 
+    /// How full its cache of keys and values is, where it has one of a fixed size and says so.
+    fn kv_cache(&self) -> Option<KvCacheUse> {
+        None
+    }
+
     /// Starts a request. Every failure arrives as an event. Dropping the [`Generation`] cancels it within one step.
     fn generate(&self, request: GenerateRequest) -> Generation;
+}
+
+/// How full a cache of keys and values is, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KvCacheUse {
+    /// Of requests that run. What they have in common may count for each of them.
+    pub used_tokens: usize,
+    /// Of requests that are over, kept in case a prompt begins with the same, and given up when room is needed.
+    pub kept_tokens: usize,
+    /// What there is room for.
+    pub size_tokens: usize,
 }
 
 /// Counts a request of [`Engine::active`] while it lives, through panics too.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::engine::{Active, Engine, EngineError, GenerateRequest, Generation};
+use crate::engine::{Active, Engine, EngineError, GenerateRequest, Generation, KvCacheUse};
 use crate::model::{Model, Weights};
 use crate::sequence::{Sequence, Step};
 use crate::template::{ChatTemplate, NamedTokens};
@@ -86,6 +86,13 @@ impl Engine for ScriptedEngine {
 
     fn active(&self) -> usize {
         self.active.load(Ordering::SeqCst)
+    }
+
+    /// A whole context for each request.
+    fn kv_cache(&self) -> Option<KvCacheUse> {
+        let tokens = |requests| requests * self.model.context_length;
+        let (used_tokens, size_tokens) = (tokens(self.active()), tokens(self.parallelism));
+        Some(KvCacheUse { used_tokens, kept_tokens: 0, size_tokens })
     }
 
     fn generate(&self, request: GenerateRequest) -> Generation {

@@ -1,4 +1,4 @@
-//! What is kept of a request that is over: a line in the log, and what was used with its key.
+//! What is kept of a request that is over: a line in the log, what was used with its key, and its part in the figures.
 
 use crate::call::Ended;
 use crate::state::AppState;
@@ -8,6 +8,7 @@ impl AppState {
     pub(crate) fn account(&self, ended: &Ended) {
         log(ended);
         self.keys().count(&ended.facts);
+        self.metrics().count(ended);
     }
 }
 

@@ -34,6 +34,18 @@ struct State {
     waiting: Vec<Waiting>,
     /// How long requests take, as a moving average.
     service: Option<Duration>,
+    refused: Refused,
+}
+
+/// How many were refused.
+#[derive(Default)]
+struct Refused {
+    /// The queue had no place for one more.
+    full: u64,
+    /// The turn did not come within the time that a request may wait.
+    waited: u64,
+    /// It could not come within the time that the client gives.
+    hopeless: u64,
 }
 
 #[derive(Default)]
@@ -49,6 +61,17 @@ struct Waiting {
     /// It was admitted before, for another answer: it takes no place in the queue, and is not refused.
     is_next: bool,
     turn: oneshot::Sender<Result<Permit, ApiError>>,
+}
+
+/// How things stand in a queue.
+pub(crate) struct Load {
+    pub(crate) running: usize,
+    pub(crate) running_limit: usize,
+    pub(crate) waiting: usize,
+    pub(crate) waiting_limit: usize,
+    pub(crate) waiting_tokens: u64,
+    /// How many were refused since the start, for each reason.
+    pub(crate) refused: [(&'static str, u64); 3],
 }
 
 /// Who asks to run, and with how much.
@@ -92,7 +115,25 @@ impl Admission {
         match tokio::time::timeout_at(latest.into(), turn).await {
             Ok(turn) => turn.unwrap_or(Err(ApiError::Draining)),
             Err(_) if latest == deadline => Err(ApiError::Timeout),
-            Err(_) => Err(self.0.overloaded(&self.0.state())),
+            Err(_) => {
+                let mut state = self.0.state();
+                state.refused.waited += 1;
+                Err(self.0.overloaded(&state))
+            }
+        }
+    }
+
+    /// How things stand.
+    pub(crate) fn load(&self) -> Load {
+        let state = self.0.state();
+        let Refused { full, waited, hopeless } = state.refused;
+        Load {
+            running: state.count_running(),
+            running_limit: self.0.parallelism,
+            waiting: state.queue().count(),
+            waiting_limit: self.0.max_queue,
+            waiting_tokens: state.queue().map(|waiting| waiting.tokens).sum(),
+            refused: [("queue_full", full), ("queue_timeout", waited), ("too_little_time", hopeless)],
         }
     }
 
@@ -124,9 +165,12 @@ impl Inner {
             if must_wait && !is_next {
                 let is_hopeless = self.wait(&state) > deadline.saturating_duration_since(Instant::now());
                 if is_hopeless {
+                    state.refused.hopeless += 1;
                     return Err(self.overloaded(&state));
                 }
                 if state.is_full(self, tokens, None) {
+                    // Either this one, or another in its place.
+                    state.refused.full += 1;
                     evicted = Some(state.make_room(self, &key, tokens).ok_or_else(|| self.overloaded(&state))?);
                 }
             }

@@ -66,6 +66,10 @@ pub(crate) struct Facts {
     pub(crate) prefill: Option<Duration>,
     /// How long from its arrival to the first token of an answer.
     pub(crate) first_token: Option<Duration>,
+    /// How long from the first token of an answer to its end, summed over its answers.
+    pub(crate) decoding: Duration,
+    /// Tokens after the first of an answer, of all its answers that have ended.
+    pub(crate) decoded: u64,
 }
 
 /// How the work on a request ended.

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Analyse(AnalyseArgs),
     /// Make, list and end the keys that requests carry
     Keys(KeysArgs),
+    /// Show what a running server does, second by second
+    Top(TopArgs),
     /// Judge an OpenAI-compatible server with a French finance set
     Eval(zyron_eval::Args),
 }
@@ -182,6 +184,19 @@ pub(crate) struct ServeArgs {
     /// The port; 0 takes any that is free
     #[arg(long)]
     port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Where the server is
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    /// The environment variable that holds its key, if it has one
+    #[arg(long, value_name = "NAME", default_value = "ZYRON_API_KEY")]
+    pub(crate) key_env: String,
+    /// Print it once, as text, with rates since the server's start
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Args)]

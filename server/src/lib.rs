@@ -12,6 +12,7 @@ mod document;
 mod error;
 mod extract;
 pub mod keys;
+mod metrics;
 mod middleware;
 mod respond;
 mod responses;

@@ -9,6 +9,7 @@ mod engines;
 mod keys_command;
 mod logging;
 mod mini;
+mod top;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Model(ModelCommand::Check(args)) => check::run(&args),
         Command::Keys(args) => keys_command::run(args),
         Command::Eval(args) => eval(args),
+        Command::Top(args) => top::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::routes::{
-    chat_completions, completions, docs, finance, health, models, playground, responses, tokenize, usage,
+    chat_completions, completions, docs, finance, health, metrics, models, playground, responses, tokenize, usage,
 };
 use crate::state::AppState;
 use crate::{document, middleware};
@@ -30,6 +30,7 @@ fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(usage::usage))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
         .split_for_parts();
     document::complete(&mut document);
     (router, document)

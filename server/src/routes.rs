@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod docs;
 pub(crate) mod finance;
 pub(crate) mod health;
+pub(crate) mod metrics;
 pub(crate) mod models;
 pub(crate) mod playground;
 pub(crate) mod responses;

@@ -151,6 +151,7 @@ struct Connections {
     router: axum::Router,
     graceful: GracefulShutdown,
     slots: Arc<Semaphore>,
+    app: AppState,
 }
 
 impl Connections {
@@ -162,7 +163,7 @@ impl Connections {
             .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
             .max_buf_size(MAX_HEADER_BYTES);
         let slots = Arc::new(Semaphore::new(config.max_connections));
-        Self { http, router: router(app.clone()), graceful: GracefulShutdown::new(), slots }
+        Self { http, router: router(app.clone()), graceful: GracefulShutdown::new(), slots, app: app.clone() }
     }
 
     async fn accept(&self, listener: TcpListener) {
@@ -180,11 +181,12 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(self.router.clone());
         let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));
+        let counted = self.app.metrics().connection();
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }
-            drop(slot);
+            drop((slot, counted));
         });
     }
 

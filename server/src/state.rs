@@ -15,6 +15,7 @@ use crate::admission::Admission;
 use crate::config::{Config, EngineConfig};
 use crate::error::ApiError;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::respond::now;
 use crate::responses::Responses;
 use crate::upstream::Servers;
@@ -32,6 +33,7 @@ struct Inner {
     responses: Option<Responses>,
     /// The queue before the reading of companies' files, which is the CPU's work.
     reading: Admission,
+    metrics: Metrics,
     draining: AtomicBool,
     abort: CancellationToken,
 }
@@ -69,6 +71,7 @@ impl AppState {
             upstream: OnceLock::new(),
             responses,
             reading,
+            metrics: Metrics::new(),
             draining,
             abort,
         }))
@@ -91,6 +94,16 @@ impl AppState {
     /// Who may have files read.
     pub(crate) fn reading(&self) -> &Admission {
         &self.0.reading
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The model, if there is one, even where it takes no more requests.
+    pub(crate) fn loaded(&self) -> Option<&Arc<Serving>> {
+        self.0.serving.get()
     }
 
     /// The model, if it can be asked now.

@@ -32,6 +32,10 @@ pub(crate) const PYTHON: Need = Need { packages: &["python3-venv"], is_met: pyth
 /// The browser of the browser tests.
 pub(crate) const CHROMIUM: Need = Need { packages: &["chromium"], is_met: |_| is_on_path("chromium") };
 
+/// Scrapes the server in a test, and checks what `deploy/` has for it.
+pub(crate) const PROMETHEUS: Need =
+    Need { packages: &["prometheus"], is_met: |_| is_on_path("prometheus") && is_on_path("promtool") };
+
 /// Runs the server on a processor without AVX2, which it must refuse in words.
 pub(crate) const QEMU: Need = Need { packages: &["qemu-user"], is_met: |_| is_on_path("qemu-x86_64") };
 

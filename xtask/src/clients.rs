@@ -77,6 +77,7 @@ fn against(servers: &Servers, workspace: &Workspace, fast: bool, steps: &mut Ste
         return Ok(());
     }
     steps.step("LangChain", || servers.run(pytest(workspace, "tests/langchain")))?;
+    steps.step("Prometheus", || servers.run(pytest(workspace, "tests/operations")))?;
     steps.step("schemathesis", || servers.run(schemathesis(workspace)))?;
     steps.step("browser", || servers.run(node::test(workspace, "tests/browser")))
 }

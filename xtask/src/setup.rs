@@ -35,7 +35,7 @@ pub(crate) fn for_tests(workspace: &Workspace, fast: bool) -> Result<()> {
         needs.push(apt::QEMU);
     }
     if !fast {
-        needs.push(apt::CHROMIUM);
+        needs.extend([apt::CHROMIUM, apt::PROMETHEUS]);
     }
     apt::ensure(workspace, &needs)?;
     for_checkpoint(workspace)?;

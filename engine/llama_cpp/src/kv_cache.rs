@@ -132,6 +132,19 @@ impl KvCache {
         }
     }
 
+    /// Tokens that busy slots hold, and that idle ones keep. What slots share counts for each, but never for more than
+    /// the memory it takes.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        let (busy, idle): (Vec<&Slot>, Vec<&Slot>) = self.slots.iter().partition(|slot| slot.busy);
+        let count = |slots: &[&Slot]| slots.iter().map(|slot| slot.tokens.len()).sum::<usize>();
+        let most = match self.layout {
+            Layout::Streams { .. } => usize::MAX,
+            Layout::Pool { .. } => self.used.get() * BLOCK,
+        };
+        let used = count(&busy).min(most);
+        (used, count(&idle).min(most - used))
+    }
+
     /// Blocks that evicting all idle slots would free.
     pub(crate) fn idle_blocks(&self) -> usize {
         let busy = self.slots.iter().filter(|slot| slot.busy).flat_map(|slot| &slot.blocks);

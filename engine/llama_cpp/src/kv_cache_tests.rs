@@ -61,6 +61,23 @@ fn numbers(count: u32) -> Vec<u32> {
 }
 
 #[test]
+fn what_is_used_is_told_from_what_is_kept() {
+    for layout in [POOL, STREAMS] {
+        let (mut cache, mut cells) = new(layout, 2);
+        let first = cache.run(&numbers(20), &mut cells).unwrap();
+        assert_eq!(cache.held(), (20, 0));
+        cache.close(first.slot);
+        assert_eq!(cache.held(), (0, 20));
+        // 16 tokens more are another block.
+        cache.run(&numbers(36), &mut cells).unwrap();
+        assert_eq!(cache.held(), (36, 0));
+        let other: Vec<u32> = (100..110).collect();
+        cache.run(&other, &mut cells).unwrap();
+        assert_eq!(cache.held(), (46, 0));
+    }
+}
+
+#[test]
 fn a_conversation_that_goes_on_keeps_its_slot() {
     for layout in [POOL, STREAMS] {
         let (mut cache, mut cells) = new(layout, 2);

@@ -17,10 +17,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
+use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, KvCacheUse, Model, Sequence};
 
 pub use crate::load::{KvCacheType, LoadError, LoadOptions, usual_cache};
 use crate::scheduler::Arrival;
+
+/// Tokens in the cache, as the scheduler last said.
+#[derive(Default)]
+struct Held {
+    /// Of sequences that run.
+    used: AtomicUsize,
+    /// Of those that are over.
+    kept: AtomicUsize,
+}
 
 /// A model loaded by llama.cpp. Dropping it ends what still runs, and returns once llama.cpp has let go of its memory.
 pub struct LlamaCppEngine {
@@ -29,6 +38,7 @@ pub struct LlamaCppEngine {
     thread: Option<JoinHandle<()>>,
     loaded: Loaded,
     active: Arc<AtomicUsize>,
+    held: Arc<Held>,
 }
 
 /// What there is once a model is loaded.
@@ -59,12 +69,14 @@ impl LlamaCppEngine {
         let (arrivals, receiver) = mpsc::channel();
         let (ready, loaded) = tokio::sync::oneshot::channel();
         // llama.cpp's context stays on the thread that made it; the thread ends when the engine is dropped.
+        let held = Arc::<Held>::default();
+        let reports = Arc::clone(&held);
         let thread = std::thread::Builder::new()
             .name("llama.cpp".to_owned())
-            .spawn(move || load::run(&model, &options, receiver, ready))
+            .spawn(move || load::run(&model, &options, receiver, &reports, ready))
             .map_err(|error| LoadError::Failed(error.to_string()))?;
         let loaded = loaded.await.map_err(|_| LoadError::Failed("its thread panicked".to_owned()))??;
-        Ok(Self { arrivals: Some(arrivals), thread: Some(thread), loaded, active: Arc::default() })
+        Ok(Self { arrivals: Some(arrivals), thread: Some(thread), loaded, active: Arc::default(), held })
     }
 
     /// What the model was loaded with.
@@ -99,6 +111,14 @@ impl Engine for LlamaCppEngine {
 
     fn active(&self) -> usize {
         self.active.load(Ordering::SeqCst)
+    }
+
+    fn kv_cache(&self) -> Option<KvCacheUse> {
+        Some(KvCacheUse {
+            used_tokens: self.held.used.load(Ordering::Relaxed),
+            kept_tokens: self.held.kept.load(Ordering::Relaxed),
+            size_tokens: self.loaded.kv_cache_tokens,
+        })
     }
 
     fn generate(&self, request: GenerateRequest) -> Generation {

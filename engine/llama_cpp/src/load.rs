@@ -17,10 +17,10 @@ use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use zyron_engine::{Model, Weights};
 
-use crate::Loaded;
 use crate::invariant;
 use crate::kv_cache::Layout;
 use crate::scheduler::{Arrival, Scheduler};
+use crate::{Held, Loaded};
 
 /// Tokens of prompts computed in one step, at most; llama.cpp computes as many in one pass over the weights.
 pub(crate) const BATCH: usize = 512;
@@ -132,6 +132,7 @@ pub(crate) fn run(
     model: &Arc<Model>,
     options: &LoadOptions,
     arrivals: mpsc::Receiver<Arrival>,
+    held: &Held,
     ready: oneshot::Sender<Result<Loaded, LoadError>>,
 ) {
     let weights = match with_reason(|| load_weights(model)) {
@@ -157,7 +158,7 @@ pub(crate) fn run(
         Ok((mut scheduler, loaded)) => {
             // Nobody waits for it any more: nobody will ask either.
             if ready.send(Ok(loaded)).is_ok() {
-                scheduler.run(&arrivals);
+                scheduler.run(&arrivals, held);
             }
         }
         Err(error) => drop(ready.send(Err(error))),

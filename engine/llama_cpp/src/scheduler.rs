@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use llama_cpp_2::token::LlamaToken;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use zyron_engine::{Active, EngineError, Model, Sequence, Step, Tokenizer};
 
+use crate::Held;
 use crate::kv_cache::{KvCache, Layout, Memory, Source, common_prefix};
 use crate::load::BATCH;
 use crate::pace::Pace;
@@ -166,13 +168,16 @@ impl<'model> Scheduler<'model> {
     }
 
     /// Serves what arrives until nothing can any more.
-    pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>) {
+    pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>, held: &Held) {
         while self.receive(arrivals) {
             self.drop_cancelled();
             let parts = self.plan();
             if !parts.is_empty() {
                 self.step(parts);
             }
+            let (used, kept) = self.kv_cache.held();
+            held.used.store(used, Ordering::Relaxed);
+            held.kept.store(kept, Ordering::Relaxed);
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct End {
 /// The answers of a request while the engine works on them.
 pub(crate) struct Running {
     /// Each answer's events, with its place. Bounded by the tokens that were asked for.
-    events: mpsc::UnboundedReceiver<Answered>,
+    events: mpsc::UnboundedReceiver<Dated>,
     /// Drives the answers: a client that reads nothing keeps nobody's place, and meets the deadline.
     _work: AbortOnDropHandle<()>,
     /// Answers that have not ended.
@@ -50,6 +50,8 @@ pub(crate) struct Running {
 
 /// An event of the answer at this place.
 type Answered = (usize, Result<Event, ApiError>);
+/// The same, and when it came: whoever reads it may be slow.
+type Dated = (Instant, Answered);
 
 impl Running {
     /// Waits for the request's turn and starts it.
@@ -82,7 +84,7 @@ impl Running {
             let mut answers = stream::iter(answers).flatten_unordered(at_once);
             let pass_on = async {
                 while let Some(event) = answers.next().await {
-                    if sender.send(event).is_err() {
+                    if sender.send((Instant::now(), event)).is_err() {
                         break;
                     }
                 }
@@ -93,7 +95,7 @@ impl Running {
                 () = asking.app().abort().cancelled() => ApiError::Draining,
                 () = asking.disowned() => ApiError::Unauthorized,
             };
-            let _ = sender.send((0, Err(error)));
+            let _ = sender.send((Instant::now(), (0, Err(error))));
         };
         Self { events, _work: AbortOnDropHandle::new(tokio::spawn(work)), open, record }
     }
@@ -102,7 +104,7 @@ impl Running {
 impl Parts for Running {
     async fn next(&mut self) -> Result<Option<(usize, Part)>, ApiError> {
         loop {
-            let Some((index, event)) = self.events.recv().await else {
+            let Some((at, (index, event))) = self.events.recv().await else {
                 if self.open > 0 {
                     return Err(self.record.fail(ApiError::Internal));
                 }
@@ -112,7 +114,7 @@ impl Parts for Running {
             let part = match event.map_err(|error| self.record.fail(error))? {
                 Event::Prompt(logprobs) => Part::Prompt(logprobs),
                 Event::Token(token) => {
-                    self.record.token(index);
+                    self.record.token(index, at);
                     if token.text.is_empty() && token.logprobs.is_empty() {
                         continue;
                     }
@@ -120,7 +122,7 @@ impl Parts for Running {
                 }
                 Event::Finished { reason, text, logprobs, end, completion_tokens, cached_tokens } => {
                     self.open -= 1;
-                    self.record.completion_tokens[index] = completion_tokens as u64;
+                    self.record.finished(index, completion_tokens as u64, at);
                     self.record.cached(index, cached_tokens as u64);
                     let reason = match reason {
                         zyron_engine::FinishReason::Stop => FinishReason::Stop,
@@ -181,6 +183,8 @@ struct Record {
     cached_tokens: u64,
     /// Of each answer.
     completion_tokens: Vec<u64>,
+    /// When the first token of each answer came.
+    first_tokens: Vec<Option<Instant>>,
     outcome: Outcome,
 }
 
@@ -194,17 +198,28 @@ impl Record {
             answers_per_prompt: job.answers_per_prompt.max(1),
             cached_tokens: 0,
             completion_tokens: vec![0; job.answers],
+            first_tokens: vec![None; job.answers],
             outcome: Outcome::Cancelled,
         }
     }
 
-    fn token(&mut self, index: usize) {
+    fn token(&mut self, index: usize, at: Instant) {
+        self.first_tokens[index].get_or_insert(at);
         if self.completion_tokens.iter().all(|&tokens| tokens == 0) {
             let mut facts = self.call.facts();
             facts.prefill.get_or_insert(self.start.elapsed());
             facts.first_token.get_or_insert(self.call.age());
         }
         self.completion_tokens[index] += 1;
+    }
+
+    fn finished(&mut self, index: usize, tokens: u64, at: Instant) {
+        self.completion_tokens[index] = tokens;
+        if let Some(first) = self.first_tokens[index] {
+            let mut facts = self.call.facts();
+            facts.decoding += at.duration_since(first);
+            facts.decoded += tokens.saturating_sub(1);
+        }
     }
 
     fn cached(&mut self, index: usize, tokens: u64) {

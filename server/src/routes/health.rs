@@ -36,15 +36,20 @@ pub(crate) async fn live() -> Json<Health> {
     )
 )]
 pub(crate) async fn ready(State(app): State<AppState>) -> (StatusCode, Json<Health>) {
+    match readiness(&app) {
+        Ok(()) => (StatusCode::OK, health("ready")),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, health(reason)),
+    }
+}
+
+/// Whether it can be sent requests, or why not.
+pub(crate) fn readiness(app: &AppState) -> Result<(), &'static str> {
     if let Some(servers) = app.upstream().filter(|_| !app.is_draining()) {
-        return match servers.is_any_healthy() {
-            true => (StatusCode::OK, health("ready")),
-            false => (StatusCode::SERVICE_UNAVAILABLE, health("no upstream")),
-        };
+        return if servers.is_any_healthy() { Ok(()) } else { Err("no upstream") };
     }
     match app.serving() {
-        Ok(_) => (StatusCode::OK, health("ready")),
-        Err(ApiError::Draining) => (StatusCode::SERVICE_UNAVAILABLE, health("draining")),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, health("loading")),
+        Ok(_) => Ok(()),
+        Err(ApiError::Draining) => Err("draining"),
+        Err(_) => Err("loading"),
     }
 }

@@ -19,6 +19,7 @@ mod finance;
 mod health;
 mod keys;
 mod logprobs;
+mod metrics;
 mod mini;
 mod model_check;
 mod models;
