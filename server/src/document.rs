@@ -101,7 +101,7 @@ fn complete_operation(operation: &mut Operation, is_limited: bool) {
         for (name, kind, description) in HEADERS {
             add_header(response, name, kind, description);
         }
-        if !is_public && status != "401" && status != "403" {
+        if !is_public && matches!(status.as_str(), "200" | "429") {
             for (name, kind, description) in QUOTA_HEADERS {
                 add_header(response, name, kind, description);
             }
