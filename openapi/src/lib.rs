@@ -40,7 +40,7 @@ pub use sse::ServerSentEvent;
 pub use stream_options::StreamOptions;
 pub use tokenize::{Detokenize, DetokenizeRequest, Tokenize, TokenizeRequest, TokenizerInfo};
 pub use tools::{ChatCompletionTool, MessageToolCall, ToolChoice};
-pub use usage::Usage;
+pub use usage::{KeyUsage, Usage, UsageList};
 
 use serde::{Deserialize, Serialize};
 

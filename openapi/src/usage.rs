@@ -66,3 +66,31 @@ pub struct CompletionTokensDetails {
     /// Always 0: `prediction` is not supported.
     pub rejected_prediction_tokens: u64,
 }
+
+/// What was used, a key and a day an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
+pub struct UsageList {
+    /// Always `list`.
+    pub object: String,
+    /// The entries, the latest day first.
+    pub data: Vec<KeyUsage>,
+}
+
+/// What was used with a key on a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
+pub struct KeyUsage {
+    /// The key's identifier.
+    pub key: String,
+    /// The day in UTC, as `2026-11-27`.
+    pub day: String,
+    /// Requests that were let in.
+    pub requests: u64,
+    /// Tokens of their prompts.
+    pub prompt_tokens: u64,
+    /// Of these, the ones that were not computed again.
+    pub cached_tokens: u64,
+    /// Tokens of their answers.
+    pub completion_tokens: u64,
+}

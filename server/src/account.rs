@@ -1,4 +1,4 @@
-//! What is kept of a request that is over: a line in the log, and its part in the figures.
+//! What is kept of a request that is over: a line in the log, what was used with its key, and its part in the figures.
 
 use crate::call::Ended;
 use crate::state::AppState;
@@ -7,6 +7,7 @@ impl AppState {
     /// Takes account of a request that is over, once.
     pub(crate) fn account(&self, ended: &Ended) {
         log(ended);
+        self.keys().count(&ended.facts);
         self.metrics().count(ended);
     }
 }

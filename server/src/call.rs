@@ -5,7 +5,7 @@
 //! and names that this server gave or knows: no user text is in it.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use tracing::Span;
 
 use crate::admission::Applicant;
 use crate::error::ApiError;
+use crate::keys::Key;
+use crate::keys::budget::Slot;
 use crate::state::AppState;
 
 /// A request that is being answered; a clone is a reference.
@@ -30,6 +32,8 @@ struct Inner {
     span: Span,
     start: Instant,
     deadline: Instant,
+    /// The key, and its place among those that run with it.
+    key: OnceLock<(Arc<Key>, Option<Slot>)>,
     facts: Mutex<Facts>,
 }
 
@@ -102,7 +106,38 @@ impl Call {
     /// A request that has just come, and has until `deadline`.
     pub(crate) fn new(app: &AppState, span: Span, deadline: Instant, facts: Facts) -> Self {
         let (app, start, facts) = (app.clone(), Instant::now(), Mutex::new(facts));
-        Self(Arc::new(Inner { app, span, start, deadline, facts }))
+        Self(Arc::new(Inner { app, span, start, deadline, key: OnceLock::new(), facts }))
+    }
+
+    /// Says whose it is.
+    pub(crate) fn belongs_to(&self, key: Arc<Key>, slot: Option<Slot>) {
+        self.facts().key = Some(Arc::clone(&key.id));
+        let _ = self.0.key.set((key, slot));
+    }
+
+    /// Whose it is, where keys are asked for.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.0.key.get().map(|(key, _)| &**key)
+    }
+
+    /// Counts a prompt for a model, if its key may ask that.
+    ///
+    /// # Errors
+    /// [`ApiError::ModelNotAllowed`] and [`ApiError::QuotaReached`].
+    pub(crate) fn charge(&self, model: &str, prompt_tokens: u64) -> Result<(), ApiError> {
+        let Some(key) = self.key() else { return Ok(()) };
+        if !key.may_ask(model) {
+            return Err(ApiError::ModelNotAllowed(model.to_owned()));
+        }
+        key.budget.read(key.limits(), prompt_tokens)
+    }
+
+    /// Resolves when its key is not accepted any more.
+    pub(crate) async fn disowned(&self) {
+        match self.key() {
+            Some(key) => key.ended().cancelled().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// The server.

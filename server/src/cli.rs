@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zyron_server::config::{Dtype, EngineKind};
+use zyron_server::keys::Scope;
 
 /// Serves a French finance language model behind the OpenAI API.
 #[derive(Debug, Parser)]
@@ -26,10 +27,80 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Compute what follows from a company's accounts, and say what is wrong in them
     Analyse(AnalyseArgs),
+    /// Make, list and end the keys that requests carry
+    Keys(KeysArgs),
     /// Show what a running server does, second by second
     Top(TopArgs),
     /// Judge an OpenAI-compatible server with a French finance set
     Eval(zyron_eval::Args),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysArgs {
+    /// The state folder of the server
+    #[arg(long, value_name = "DIR", env = "ZYRON__STATE__FOLDER", global = true, default_value = "state")]
+    pub(crate) state: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key and print it, once
+    Create(CreateKeyArgs),
+    /// Say which there are, and whose
+    List {
+        /// Print JSON, with the limits
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a key: within a second, and what runs with it, too
+    Revoke {
+        /// Its identifier
+        id: String,
+    },
+    /// Give a key a new text and print it; the old one ends
+    Rotate {
+        /// Its identifier
+        id: String,
+    },
+    /// Say what was used with each
+    Usage {
+        /// How many days, today included
+        #[arg(long, default_value_t = 30)]
+        days: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateKeyArgs {
+    /// Whose it is
+    #[arg(long)]
+    pub(crate) owner: String,
+    /// What it may ask for
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["chat", "finance"])]
+    pub(crate) scopes: Vec<Scope>,
+    /// Its last day, as 2027-06-30, in UTC [default: none]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expires: Option<chrono::NaiveDate>,
+    /// Requests of a minute [default for this and the next: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) requests_per_minute: Option<u64>,
+    /// Tokens of a minute, of prompts and answers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Requests of a day, in UTC
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) requests_per_day: Option<u64>,
+    /// Tokens of a day, in UTC
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) tokens_per_day: Option<u64>,
+    /// Requests at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) concurrency: Option<u64>,
+    /// A model it may ask; may be repeated [default: any]
+    #[arg(long = "model", value_name = "NAME")]
+    pub(crate) models: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,7 +175,7 @@ pub(crate) struct ServeArgs {
     /// Requests that run at once
     #[arg(long, value_name = "N")]
     max_sequences: Option<usize>,
-    /// The folder for keys, usage and the audit log [default: none, and nothing is kept]
+    /// The folder for keys and their usage [default: none, and nothing is kept]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// The address to listen on

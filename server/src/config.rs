@@ -242,7 +242,7 @@ pub struct ResponsesConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
-    /// The folder for keys, usage and the audit log; without one, nothing is kept.
+    /// The folder for keys and their usage; without one, nothing is kept.
     pub folder: Option<PathBuf>,
 }
 

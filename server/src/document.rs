@@ -41,7 +41,7 @@ const HEADERS: [(&str, Type, &str); 3] = [
 /// Errors of any operation.
 const ERRORS: [(StatusCode, &str); 3] = [
     (StatusCode::UNAUTHORIZED, "The key is missing or wrong."),
-    (StatusCode::FORBIDDEN, "The server has no key and is asked under a name that is not this machine's."),
+    (StatusCode::FORBIDDEN, "The key may not do that; or there is no key, and the host asked for is not this machine."),
     (StatusCode::INTERNAL_SERVER_ERROR, "The server failed; its log says why, under the request's id."),
 ];
 
@@ -56,15 +56,34 @@ const BODY_ERRORS: [(StatusCode, &str); 3] = [
 const GENERATION_ERRORS: [(StatusCode, &str); 1] =
     [(StatusCode::GATEWAY_TIMEOUT, "The answer was not complete within the time the server allows.")];
 
+/// Headers of an answer to a request with a key that has limits.
+const QUOTA_HEADERS: [(&str, Type, &str); 6] = [
+    ("x-ratelimit-limit-requests", Type::Integer, "How many requests the key may make, in a minute or else in a day."),
+    ("x-ratelimit-remaining-requests", Type::Integer, "How many of these are left."),
+    ("x-ratelimit-reset-requests", Type::String, "When all of them are there again, as `6m0s`."),
+    ("x-ratelimit-limit-tokens", Type::Integer, "How many tokens the key may use, in a minute or else in a day."),
+    ("x-ratelimit-remaining-tokens", Type::Integer, "How many of these are left."),
+    ("x-ratelimit-reset-tokens", Type::String, "When all of them are there again, as `6m0s`."),
+];
+
+/// The error of an operation for whose number a key may have a limit.
+const QUOTA_ERROR: (StatusCode, &str) =
+    (StatusCode::TOO_MANY_REQUESTS, "The key has reached a limit; `Retry-After` says when to come back.");
+
 /// Adds what holds for all operations.
 pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
     for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.delete];
-        operations.into_iter().flatten().for_each(complete_operation);
+        if let Some(get) = &mut item.get {
+            complete_operation(get, false);
+        }
+        for operation in [&mut item.post, &mut item.delete].into_iter().flatten() {
+            complete_operation(operation, true);
+        }
     }
 }
 
-fn complete_operation(operation: &mut Operation) {
+/// `is_limited` where keys have limits for it.
+fn complete_operation(operation: &mut Operation, is_limited: bool) {
     let responses = &mut operation.responses.responses;
     let is_public = operation.security.as_ref().is_some_and(|security| !security.is_empty());
     let generates = responses.contains_key("429");
@@ -72,7 +91,8 @@ fn complete_operation(operation: &mut Operation) {
         .into_iter()
         .filter(|_| !is_public)
         .chain(BODY_ERRORS.into_iter().filter(|_| operation.request_body.is_some()))
-        .chain(GENERATION_ERRORS.into_iter().filter(|_| generates));
+        .chain(GENERATION_ERRORS.into_iter().filter(|_| generates))
+        .chain(is_limited.then_some(QUOTA_ERROR));
     for (status, description) in errors {
         responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(error(description)));
     }
@@ -81,7 +101,12 @@ fn complete_operation(operation: &mut Operation) {
         for (name, kind, description) in HEADERS {
             add_header(response, name, kind, description);
         }
-        if matches!(status.as_str(), "429" | "503") && generates {
+        if !is_public && status != "401" && status != "403" {
+            for (name, kind, description) in QUOTA_HEADERS {
+                add_header(response, name, kind, description);
+            }
+        }
+        if status == "429" || status == "503" && generates {
             add_header(response, "retry-after", Type::Integer, "Seconds after which to try again.");
             add_header(response, "retry-after-ms", Type::Integer, "The same in milliseconds, which SDKs read first.");
         }

@@ -70,6 +70,18 @@ pub(crate) enum ApiError {
     /// Without a key, only programs on this machine are served.
     #[error("Without an API key this server answers only to the names of this machine, such as localhost.")]
     ForeignHost,
+    /// The key is not for this.
+    #[error("This key may not do that: it lacks the scope `{0}`.")]
+    MissingScope(&'static str),
+    /// The key is not for this model.
+    #[error("This key may not ask the model `{0}`.")]
+    ModelNotAllowed(String),
+    /// The key has used what it may.
+    #[error("{0}")]
+    QuotaReached(Quota),
+    /// There is nothing to count with.
+    #[error("This server counts nothing: `state.folder` is not set in its configuration.")]
+    NothingCounted,
     /// Too many requests wait already, or this one has waited too long.
     #[error("The server is at its limit. Try again in {} s.", .0.as_secs_f64().ceil())]
     Overloaded(
@@ -97,6 +109,19 @@ pub(crate) enum ApiError {
     /// A fault in the server.
     #[error("The server failed. Its log says why, under this request's id.")]
     Internal,
+}
+
+/// A limit of a key that is reached.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("Rate limit reached: this key has {limit} {what}. Try again in {} s.", after.as_secs_f64().ceil())]
+pub(crate) struct Quota {
+    /// Of what it is, such as `requests per minute`.
+    pub(crate) what: &'static str,
+    /// What OpenAI calls it, the `type` of the error: `requests` or `tokens`.
+    pub(crate) kind: &'static str,
+    pub(crate) limit: u64,
+    /// When to try again.
+    pub(crate) after: Duration,
 }
 
 impl ApiError {
@@ -146,6 +171,10 @@ impl ApiError {
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, INVALID, Some("body_timeout")),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "authentication_error", Some("invalid_api_key")),
             Self::ForeignHost => (StatusCode::FORBIDDEN, "permission_error", Some("foreign_host")),
+            Self::MissingScope(_) => (StatusCode::FORBIDDEN, "permission_error", Some("insufficient_scope")),
+            Self::ModelNotAllowed(_) => (StatusCode::FORBIDDEN, "permission_error", Some("model_not_allowed")),
+            Self::QuotaReached(quota) => (StatusCode::TOO_MANY_REQUESTS, quota.kind, Some("rate_limit_exceeded")),
+            Self::NothingCounted => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
             Self::Overloaded(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded")),
             Self::Loading => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("model_loading")),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("shutting_down")),
@@ -161,7 +190,7 @@ impl ApiError {
         match self {
             Self::InvalidRequest { param, .. } => param.clone(),
             Self::ContextLengthExceeded { param, .. } => Some((*param).to_owned()),
-            Self::ModelNotFound(_) => Some("model".to_owned()),
+            Self::ModelNotFound(_) | Self::ModelNotAllowed(_) => Some("model".to_owned()),
             _ => None,
         }
     }
@@ -169,6 +198,7 @@ impl ApiError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Overloaded(after) => Some(*after),
+            Self::QuotaReached(quota) => Some(quota.after),
             Self::Loading | Self::Draining => Some(Duration::from_secs(1)),
             _ => None,
         }

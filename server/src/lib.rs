@@ -11,6 +11,7 @@ pub mod config;
 mod document;
 mod error;
 mod extract;
+pub mod keys;
 mod metrics;
 mod middleware;
 mod respond;

@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod doctor;
 mod engines;
+mod keys_command;
 mod logging;
 mod mini;
 mod top;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Analyse(args) => analyse::run(&args),
         Command::Model(ModelCommand::Check(args)) => check::run(&args),
+        Command::Keys(args) => keys_command::run(args),
         Command::Eval(args) => eval(args),
         Command::Top(args) => top::run(&args),
     };
@@ -85,7 +87,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let loading = async {
         let (model, engine) = load(&config).await?;
         app.serve_model(Arc::clone(&model), engine);
-        banner::ready(address, &model.id, key.is_some());
+        banner::ready(address, &model.id, app.needs_key());
         std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {

@@ -10,3 +10,4 @@ pub(crate) mod models;
 pub(crate) mod playground;
 pub(crate) mod responses;
 pub(crate) mod tokenize;
+pub(crate) mod usage;

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use zyron_engine::{Engine, Model};
 
 use crate::config::Config;
-use crate::middleware::auth::ApiKey;
+use crate::keys::{Keys, Store, StoreError};
 use crate::router::router;
 use crate::state::AppState;
 use crate::upstream::Servers;
@@ -24,6 +24,8 @@ use crate::upstream::Servers;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// After the drain's deadline: time for the error that ends each stream to be sent.
 const ABORT_GRACE: Duration = Duration::from_secs(2);
+/// How late a revoked key ends, and what a crash forgets of what was used.
+const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// How late a kept answer may be forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -32,12 +34,15 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(10);
 pub enum StartError {
     /// Anyone could use it.
     #[error(
-        "`{0}` can be reached from other machines: set a key in the environment variable ZYRON_API_KEY, or listen on 127.0.0.1"
+        "`{0}` can be reached from other machines: make a key with `zyron keys create`, set one in the environment variable ZYRON_API_KEY, or listen on 127.0.0.1"
     )]
     PublicWithoutKey(SocketAddr),
     /// A key that is no secret.
     #[error("ZYRON_API_KEY is shorter than 16 characters: it could be guessed")]
     WeakKey,
+    /// Keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] StoreError),
     /// No other server can be asked.
     #[error("no connections can be made: {0}")]
     Upstream(String),
@@ -54,19 +59,26 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// A server without a model yet. `key` is what requests must carry.
+    /// A server without a model yet. `key` is what requests may carry besides the keys of the state folder.
     ///
     /// # Errors
-    /// [`StartError`] when it would be open to anyone.
+    /// [`StartError`] when it would be open to anyone, or its keys cannot be read.
     pub fn new(config: Config, key: Option<&str>) -> Result<Self, StartError> {
-        match key {
-            None if !config.server.host.is_loopback() => {
-                return Err(StartError::PublicWithoutKey(config.server.address()));
-            }
-            Some(key) if key.chars().count() < 16 => return Err(StartError::WeakKey),
-            _ => {}
+        if key.is_some_and(|key| key.chars().count() < 16) {
+            return Err(StartError::WeakKey);
         }
-        Ok(Self(AppState::new(config, key.map(ApiKey::new))))
+        let store = config.state.folder.as_deref().map(Store::open).transpose()?;
+        let keys = Keys::new(store, key)?;
+        if !config.server.host.is_loopback() && !keys.is_any_valid() {
+            return Err(StartError::PublicWithoutKey(config.server.address()));
+        }
+        Ok(Self(AppState::new(config, keys)))
+    }
+
+    /// Whether requests need a key.
+    #[must_use]
+    pub fn needs_key(&self) -> bool {
+        self.0.keys().are_required()
     }
 
     /// From now on the server answers with this model.
@@ -92,10 +104,28 @@ impl App {
             () = connections.accept(listener) => {}
             () = forget(&self.0) => {}
             () = watch(&self.0) => {}
+            () = sync(&self.0) => {}
             () = shutdown => {}
         }
         self.0.drain();
         connections.drain(&self.0).await;
+        sync_once(&self.0).await;
+    }
+}
+
+/// Writes, again and again, what was used, and reads the keys that were changed meanwhile.
+async fn sync(app: &AppState) {
+    loop {
+        tokio::time::sleep(SYNC_INTERVAL).await;
+        sync_once(app).await;
+    }
+}
+
+async fn sync_once(app: &AppState) {
+    let app = app.clone();
+    let synced = tokio::task::spawn_blocking(move || app.keys().sync()).await;
+    if let Ok(Err(error)) = synced {
+        tracing::error!(%error, "keys cannot be read, or usage not be written");
     }
 }
 

@@ -14,8 +14,8 @@ use zyron_engine::{Engine, GrammarCompiler, Model, ToolFormat, Weights};
 use crate::admission::Admission;
 use crate::config::{Config, EngineConfig};
 use crate::error::ApiError;
+use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::middleware::auth::ApiKey;
 use crate::respond::now;
 use crate::responses::Responses;
 use crate::upstream::Servers;
@@ -26,7 +26,7 @@ pub(crate) struct AppState(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    key: Option<ApiKey>,
+    keys: Keys,
     serving: OnceLock<Arc<Serving>>,
     /// In place of a model.
     upstream: OnceLock<Arc<Servers>>,
@@ -58,7 +58,7 @@ pub(crate) struct Serving {
 }
 
 impl AppState {
-    pub(crate) fn new(config: Config, key: Option<ApiKey>) -> Self {
+    pub(crate) fn new(config: Config, keys: Keys) -> Self {
         let abort = CancellationToken::new();
         let responses = Responses::new(&config.responses);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -66,7 +66,7 @@ impl AppState {
         let draining = AtomicBool::new(false);
         Self(Arc::new(Inner {
             config,
-            key,
+            keys,
             serving: OnceLock::new(),
             upstream: OnceLock::new(),
             responses,
@@ -81,9 +81,9 @@ impl AppState {
         &self.0.config
     }
 
-    /// The key that requests must carry, if there is one.
-    pub(crate) fn key(&self) -> Option<&ApiKey> {
-        self.0.key.as_ref()
+    /// Who may ask.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
     }
 
     /// The answers that are kept, where any are.

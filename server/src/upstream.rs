@@ -72,6 +72,7 @@ pub(crate) async fn pass_on(State(app): State<AppState>, request: Request, next:
             let body = extract::json_bytes(request, limits.max_body_bytes, timeout).await?;
             let asked = Asked::read(&body)?;
             asked.check(limits)?;
+            call.charge(asked.model(), 0)?;
             outgoing.is_whole = !asked.is_streamed();
             outgoing.body = Some(asked.bounded(body, limits)?.into());
             let permit = servers.admission.admit(call.applicant(0)).await?;
@@ -122,7 +123,7 @@ async fn forward(call: &Call, servers: &Servers, outgoing: Outgoing, held: Held)
     while let Some(visit) = servers.least_loaded(&tried) {
         tried.push(visit.server);
         match attempt(app, servers, &visit, &outgoing, times).await? {
-            Outcome::Answered(answer) => return Ok(answer.into_response(app, visit, held, times)),
+            Outcome::Answered(answer) => return Ok(answer.into_response(call, visit, held, times)),
             // Another may have room.
             Outcome::Busy(answer) => refused = Some((answer, visit)),
             Outcome::Failed => {}
@@ -132,7 +133,7 @@ async fn forward(call: &Call, servers: &Servers, outgoing: Outgoing, held: Held)
         tracing::warn!("no server is there to pass it on to");
     }
     match refused {
-        Some((answer, visit)) => Ok(answer.into_response(app, visit, held, times)),
+        Some((answer, visit)) => Ok(answer.into_response(call, visit, held, times)),
         None => Err(ApiError::UpstreamFailed),
     }
 }

@@ -1,34 +1,21 @@
-//! Who may ask: default-deny. Every path needs the key but those listed here.
+//! Who may ask, for what, and how much: default-deny. Every path needs a key but those listed here, and each key has
+//! scopes and limits.
 //!
-//! Without a key the server listens on loopback only, and then answers only to the names of this machine: a web page
-//! elsewhere that makes its own name resolve to 127.0.0.1 (DNS rebinding) is a foreign host. One key for all is what
-//! there is for now; keys with owners, scopes and quotas come with a later issue.
+//! Without any key the server listens on loopback only, and then answers only to the names of this machine: a web page
+//! elsewhere that makes its own name resolve to 127.0.0.1 (DNS rebinding) is a foreign host.
+
+use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header, uri::Authority};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::Authority};
 use axum::middleware::Next;
-use axum::response::Response;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use axum::response::{IntoResponse, Response};
 
+use crate::call::Call;
 use crate::error::ApiError;
+use crate::keys::budget::Left;
+use crate::keys::{Key, Scope};
 use crate::state::AppState;
-
-/// The hash of the key that requests must carry.
-#[derive(Clone)]
-pub(crate) struct ApiKey([u8; 32]);
-
-impl ApiKey {
-    pub(crate) fn new(key: &str) -> Self {
-        Self(Sha256::digest(key).into())
-    }
-
-    /// In a time that does not depend on how much of `given` is right.
-    fn matches(&self, given: &str) -> bool {
-        let given: [u8; 32] = Sha256::digest(given).into();
-        self.0.ct_eq(&given).into()
-    }
-}
 
 fn is_public(path: &str) -> bool {
     matches!(path, "/" | "/openapi.json" | "/docs" | "/health/live" | "/health/ready")
@@ -36,18 +23,79 @@ fn is_public(path: &str) -> bool {
         || path.starts_with("/docs/")
 }
 
-pub(crate) async fn authorize(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, ApiError> {
-    match app.key() {
-        Some(_) if is_public(request.uri().path()) => {}
-        Some(key) => {
-            if !bearer(request.headers()).is_some_and(|given| key.matches(given)) {
-                return Err(ApiError::Unauthorized);
-            }
-        }
-        None if is_local(&request) => {}
-        None => return Err(ApiError::ForeignHost),
+/// What a key needs for a path; none where any will do.
+fn scope_of(path: &str) -> Option<Scope> {
+    match path {
+        "/v1/models" | "/v1/usage" => None,
+        "/metrics" => Some(Scope::Metrics),
+        _ if path.starts_with("/v1/models/") => None,
+        _ if path.starts_with("/v1/finance/") => Some(Scope::Finance),
+        _ => Some(Scope::Chat),
     }
-    Ok(next.run(request).await)
+}
+
+pub(crate) async fn authorize(
+    State(app): State<AppState>,
+    call: Call,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let path = request.uri().path();
+    if !app.keys().are_required() {
+        return if is_local(&request) { Ok(next.run(request).await) } else { Err(ApiError::ForeignHost) };
+    }
+    if is_public(path) {
+        return Ok(next.run(request).await);
+    }
+    let key = bearer(request.headers()).and_then(|text| app.keys().find(text)).ok_or(ApiError::Unauthorized)?;
+    if let Some(scope) = scope_of(path).filter(|&scope| !key.may(scope)) {
+        return Err(ApiError::MissingScope(scope.name()));
+    }
+    // What only reads what is there already is not what limits are for.
+    let slot = (request.method() != Method::GET).then(|| key.budget.enter(key.limits())).transpose();
+    let mut response = match slot {
+        Ok(slot) => {
+            call.belongs_to(key.clone(), slot);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    say_what_is_left(&key, response.headers_mut());
+    Ok(response)
+}
+
+fn say_what_is_left(key: &Key, headers: &mut HeaderMap) {
+    const REQUESTS: [HeaderName; 3] = [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ];
+    const TOKENS: [HeaderName; 3] = [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ];
+    let (requests, tokens) = key.budget.left(key.limits());
+    for ([limit, remaining, reset], left) in [(REQUESTS, requests), (TOKENS, tokens)] {
+        let Some(left): Option<Left> = left else { continue };
+        headers.insert(limit, HeaderValue::from(left.limit));
+        headers.insert(remaining, HeaderValue::from(left.remaining));
+        if let Ok(written) = HeaderValue::from_str(&duration(left.reset)) {
+            headers.insert(reset, written);
+        }
+    }
+}
+
+/// As OpenAI writes it: `6m0s`, `1s`, `120ms`.
+fn duration(time: Duration) -> String {
+    let (seconds, millis) = (time.as_secs(), time.subsec_millis());
+    match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, 0) => format!("{millis}ms"),
+        (0, 0, seconds) if millis > 0 => format!("{seconds}.{millis:03}s"),
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -61,4 +109,20 @@ fn is_local(request: &Request) -> bool {
     let name = authority.host().trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_openai_does() {
+        let written = |millis| duration(Duration::from_millis(millis));
+        assert_eq!(written(0), "0ms");
+        assert_eq!(written(120), "120ms");
+        assert_eq!(written(1000), "1s");
+        assert_eq!(written(1500), "1.500s");
+        assert_eq!(written(360_000), "6m0s");
+        assert_eq!(written(3_661_000), "1h1m1s");
+    }
 }

@@ -59,6 +59,7 @@ impl Running {
     /// Its first answer waits in the bounded queue, or is refused. The others follow as there is room, each behind the
     /// requests of others that wait already: a request for many answers does not keep others from theirs.
     pub(crate) async fn start(call: &Call, serving: &Arc<Serving>, job: Job) -> Result<Self, ApiError> {
+        call.charge(&serving.model.id, job.prompt_tokens)?;
         let since = Instant::now();
         let permit = serving.admission.admit(call.applicant(job.prompt_tokens)).await?;
         call.facts().queued = Some(since.elapsed());
@@ -69,7 +70,7 @@ impl Running {
     pub(super) fn run(call: &Call, serving: &Arc<Serving>, job: Job, permit: Permit) -> Self {
         let record = Record::new(call, serving, &job);
         let mut permit = Some(permit);
-        let abort = call.app().abort().clone();
+        let asking = call.clone();
         let deadline = call.deadline();
         let at_once = serving.engine.parallelism();
         let serving = Arc::clone(serving);
@@ -91,7 +92,8 @@ impl Running {
             let error = tokio::select! {
                 () = pass_on => return,
                 () = tokio::time::sleep_until(deadline.into()) => ApiError::Timeout,
-                () = abort.cancelled() => ApiError::Draining,
+                () = asking.app().abort().cancelled() => ApiError::Draining,
+                () = asking.disowned() => ApiError::Unauthorized,
             };
             let _ = sender.send((Instant::now(), (0, Err(error))));
         };
@@ -238,7 +240,11 @@ impl Drop for Record {
         let mut facts = self.call.facts();
         facts.prompt_tokens += self.prompt_tokens;
         facts.cached_tokens += self.cached_tokens;
-        facts.completion_tokens += self.completion_tokens.iter().sum::<u64>();
+        let completion_tokens = self.completion_tokens.iter().sum::<u64>();
+        facts.completion_tokens += completion_tokens;
+        if let Some(key) = self.call.key() {
+            key.budget.wrote(key.limits(), completion_tokens);
+        }
         facts.outcome = Some(self.outcome);
     }
 }

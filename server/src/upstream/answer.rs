@@ -12,14 +12,13 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use zyron_openapi::sse;
 
 use super::servers::{Visit, reason};
 use super::{Held, Times};
+use crate::call::{Call, Outcome};
 use crate::error::ApiError;
-use crate::state::AppState;
 
 /// What of the other server's headers is the client's business.
 const PASSED: [HeaderName; 5] = [
@@ -58,7 +57,7 @@ impl Answer {
 
     /// Passes it on. `held` is let go of, and the other server told to stop, when the answer has ended, the client
     /// leaves or the time is over.
-    pub(super) fn into_response(self, app: &AppState, visit: Visit, held: Held, times: Times) -> Response {
+    pub(super) fn into_response(self, call: &Call, visit: Visit, held: Held, times: Times) -> Response {
         let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let passing = Passing {
             is_events: content_type.is_some_and(|kind| kind.starts_with("text/event-stream")),
@@ -66,12 +65,12 @@ impl Answer {
             bytes: 0,
             tail: Vec::new(),
             begun: Vec::new(),
-            idle: Duration::from_millis(app.config().upstream.idle_timeout_ms),
+            idle: Duration::from_millis(call.app().config().upstream.idle_timeout_ms),
             visit,
             _held: held,
         };
         let (sender, mut parts) = mpsc::channel(MAX_READY);
-        tokio::spawn(passing.run(sender, app.abort().clone(), times).in_current_span());
+        tokio::spawn(passing.run(sender, call.clone(), times).in_current_span());
         let parts = stream::poll_fn(move |context| parts.poll_recv(context));
         let mut response = Response::new(Body::from_stream(parts));
         *response.status_mut() = self.status;
@@ -113,7 +112,7 @@ struct Passing {
 }
 
 impl Passing {
-    async fn run(mut self, sender: Sender, abort: CancellationToken, times: Times) {
+    async fn run(mut self, sender: Sender, call: Call, times: Times) {
         let first_byte_ms = millis(times.start);
         // Room for the last word, also where the client does not read. None where it has left.
         let last = sender.clone().reserve_owned().await.ok();
@@ -122,16 +121,20 @@ impl Passing {
             biased;
             end = self.pass_parts(&sender) => end,
             () = sender.closed() => End::Left,
-            () = abort.cancelled() => End::Broken(ApiError::Draining),
+            () = call.app().abort().cancelled() => End::Broken(ApiError::Draining),
+            () = call.disowned() => End::Broken(ApiError::Unauthorized),
             () = tokio::time::sleep_until(times.deadline) => End::Broken(ApiError::Timeout),
         };
         let (outcome, word) = match end {
-            End::Whole => ("completed", (!self.begun.is_empty()).then(|| Ok(std::mem::take(&mut self.begun).into()))),
-            End::Broken(error) => ("failed", Some(self.last_word(&error))),
-            End::Left => ("cancelled", None),
+            End::Whole => {
+                (Outcome::Completed, (!self.begun.is_empty()).then(|| Ok(std::mem::take(&mut self.begun).into())))
+            }
+            End::Broken(error) => (Outcome::Failed, Some(self.last_word(&error))),
+            End::Left => (Outcome::Cancelled, None),
         };
+        call.facts().outcome = Some(outcome);
         tracing::info!(
-            outcome,
+            outcome = outcome.name(),
             upstream = self.visit.name(),
             bytes = self.bytes,
             first_byte_ms,

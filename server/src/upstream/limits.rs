@@ -15,6 +15,7 @@ use crate::{extract, validate};
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
+    model: Option<String>,
     stream: Extent,
     messages: Extent,
     tools: Extent,
@@ -30,6 +31,11 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
         extract::parse(body)
+    }
+
+    /// Which model it asks, as far as it says.
+    pub(super) fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or_default()
     }
 
     pub(super) fn is_streamed(&self) -> bool {

@@ -17,6 +17,7 @@ mod errors;
 mod failures;
 mod finance;
 mod health;
+mod keys;
 mod logprobs;
 mod metrics;
 mod mini;
