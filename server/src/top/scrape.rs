@@ -36,6 +36,13 @@ impl Scrape {
         self.samples(name, label).map(|sample| sample.value).reduce(|sum, value| sum + value)
     }
 
+    /// Requests to the API, with this status class if there is one: who looks at the server is no load.
+    pub(super) fn requests(&self, status: Option<&str>) -> f64 {
+        let of_api = |sample: &&Sample| sample.label("route").is_some_and(|route| route.starts_with("/v1/"));
+        let wanted = |sample: &&Sample| status.is_none_or(|status| sample.label("status") == Some(status));
+        self.samples("zyron_requests_total", ("", "")).filter(of_api).filter(wanted).map(|sample| sample.value).sum()
+    }
+
     /// A label of a name's first sample.
     pub(super) fn label(&self, name: &str, label: &str) -> Option<&str> {
         self.samples(name, ("", "")).next()?.label(label)

@@ -48,8 +48,8 @@ impl<'look> View<'look> {
             String::new(),
             format!(
                 "requests     {:>9}/s   errors {}/s   refused {}/s   ({period})",
-                number(self.rate("zyron_requests_total", ("", ""))),
-                number(self.rate("zyron_requests_total", ("status", "5xx"))),
+                number(self.growth(|scrape| scrape.requests(None))),
+                number(self.growth(|scrape| scrape.requests(Some("5xx")))),
                 number(self.rate("zyron_refused_requests_total", ("", ""))),
             ),
             format!("tokens in    {:>9}/s", number(self.rate(TOKENS, ("gen_ai_token_type", "input")))),
@@ -95,12 +95,16 @@ impl<'look> View<'look> {
 
     /// By how much a counter has grown in a second.
     fn rate(&self, name: &str, label: (&str, &str)) -> f64 {
-        let count = |scrape: &Scrape| scrape.get_where(name, label).unwrap_or_default();
-        ((count(self.now) - self.before.map_or(0.0, count)) / self.seconds).max(0.0)
+        self.growth(|scrape| scrape.get_where(name, label).unwrap_or_default())
+    }
+
+    fn growth(&self, count: impl Fn(&Scrape) -> f64) -> f64 {
+        ((count(self.now) - self.before.map_or(0.0, &count)) / self.seconds).max(0.0)
     }
 
     fn quantiles(&self, name: &str) -> String {
         let quantile = |quantile| match self.now.quantile(name, self.before, quantile) {
+            Some(seconds) if seconds < 0.01 => format!("{:.1} ms", seconds * 1000.0),
             Some(seconds) => format!("{:.0} ms", seconds * 1000.0),
             None => "-".to_owned(),
         };
