@@ -1,7 +1,7 @@
 //! What the server counts, for Prometheus: requests that are over, and how things stand when it is asked.
 //!
 //! Each request is counted once, when it has ended ([`Metrics::count`], called by `account`). What changes all the time
-//! (who runs, who waits, memory) is read when somebody asks ([`text`]). Names of what is about models are those of
+//! (who runs, who waits, memory) is read when somebody asks ([`text()`]). Names of what is about models are those of
 //! OpenTelemetry's conventions for generative AI, so that existing dashboards find them; the rest is `zyron_…`, and
 //! `process_…` as in every Prometheus client. A label's value is one that this server gave: a route's pattern, a status
 //! class, the loaded model. Nothing that a client wrote becomes one, so that there are never more series than these.
