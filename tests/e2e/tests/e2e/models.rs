@@ -23,6 +23,7 @@ async fn the_document_lists_every_route() {
         "/detokenize",
         "/health/live",
         "/health/ready",
+        "/metrics",
         "/tokenize",
         "/tokenizer_info",
         "/v1/chat/completions",
@@ -35,6 +36,7 @@ async fn the_document_lists_every_route() {
         "/v1/responses",
         "/v1/responses/{response_id}",
         "/v1/responses/{response_id}/cancel",
+        "/v1/usage",
     ];
     assert_eq!(paths, expected);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
