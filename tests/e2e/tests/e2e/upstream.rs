@@ -270,13 +270,12 @@ async fn the_deadline_holds_before_the_first_byte() {
 #[tokio::test]
 async fn a_client_that_reads_nothing_loses_its_place_at_the_deadline() {
     let endless = Broken::start_with(EVENTS, Then::Events).await;
-    let overrides = [("limits.request_timeout_ms", "200".to_owned()), ("upstream.max_requests", "1".to_owned())];
-    let front = FrontServer::start(&[&endless.base], None, &overrides).await;
+    let front = FrontServer::start(&[&endless.base], None, &[("upstream.max_requests", "1".to_owned())]).await;
     let mut deaf = TcpStream::connect(front.base.trim_start_matches("http://")).await.unwrap();
     let body = chat("a", json!({"stream": true})).to_string();
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+         x-request-timeout-ms: 200\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     deaf.write_all((head + &body).as_bytes()).await.unwrap();
