@@ -129,7 +129,14 @@ impl Call {
         if !key.may_ask(model) {
             return Err(ApiError::ModelNotAllowed(model.to_owned()));
         }
-        key.budget.read(key.limits(), prompt_tokens)
+        key.read(prompt_tokens)
+    }
+
+    /// Counts tokens that are used and cannot be refused any more.
+    pub(crate) fn spend(&self, tokens: u64) {
+        if let Some(key) = self.key() {
+            key.wrote(tokens);
+        }
     }
 
     /// Resolves when its key is not accepted any more.
@@ -152,7 +159,7 @@ impl Call {
 
     /// How it asks for its turn, with a prompt of so many tokens.
     pub(crate) fn applicant(&self, tokens: u64) -> Applicant {
-        let key = self.facts().key.clone().unwrap_or_else(|| "".into());
+        let key = self.key().map(|key| Arc::clone(&key.id)).unwrap_or_default();
         Applicant { key, tokens, deadline: self.deadline() }
     }
 

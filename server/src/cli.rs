@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zyron_server::config::{Dtype, EngineKind};
-use zyron_server::keys::Scope;
+use zyron_server::keys::{Limits, Scope};
 
 /// Serves a French finance language model behind the OpenAI API.
 #[derive(Debug, Parser)]
@@ -83,24 +83,8 @@ pub(crate) struct CreateKeyArgs {
     /// Its last day, as 2027-06-30, in UTC [default: none]
     #[arg(long, value_name = "DATE")]
     pub(crate) expires: Option<chrono::NaiveDate>,
-    /// Requests of a minute [default for this and the next: no limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) requests_per_minute: Option<u64>,
-    /// Tokens of a minute, of prompts and answers
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) tokens_per_minute: Option<u64>,
-    /// Requests of a day, in UTC
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) requests_per_day: Option<u64>,
-    /// Tokens of a day, in UTC
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) tokens_per_day: Option<u64>,
-    /// Requests at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) concurrency: Option<u64>,
-    /// A model it may ask; may be repeated [default: any]
-    #[arg(long = "model", value_name = "NAME")]
-    pub(crate) models: Vec<String>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 #[derive(Debug, Subcommand)]

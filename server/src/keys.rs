@@ -1,14 +1,14 @@
 //! Who may ask: keys with owners, scopes and limits, and what was used with each.
 //!
 //! Keys are in a file that `zyron keys` writes ([`store`]); the server reads it again when it changes, and ends what runs
-//! with a key that is gone. What was used is added up here and written each second, so a crash forgets a second of it.
+//! with a key that is gone. What was used is added up here and written from time to time, so that much a crash forgets.
 
 pub(crate) mod budget;
 mod secret;
 pub(crate) mod store;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 pub use self::budget::Limits;
 pub use self::store::{KeyRecord, Scope, Store, StoreError, Usage};
 
-use self::budget::{Budget, today};
+use self::budget::{Budget, Left, Slot, today};
 use self::secret::Hash;
 use crate::call::Facts;
+use crate::error::ApiError;
 
 /// The identifier of the key in the environment, which is nobody's in particular.
 const ENVIRONMENT: &str = "environment";
@@ -27,7 +28,7 @@ const ENVIRONMENT: &str = "environment";
 pub(crate) struct Key {
     pub(crate) id: Arc<str>,
     record: KeyRecord,
-    pub(crate) budget: Arc<Budget>,
+    budget: Arc<Budget>,
     /// Cancelled when it is not accepted any more.
     ended: CancellationToken,
 }
@@ -37,8 +38,24 @@ impl Key {
         Self { id: record.id.as_str().into(), record, budget, ended: CancellationToken::new() }
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.record.limits
+    /// Lets a request in, and counts it; [`Budget::enter`] has the errors.
+    pub(crate) fn enter(&self) -> Result<Slot, ApiError> {
+        self.budget.enter(&self.record.limits)
+    }
+
+    /// Counts a prompt's tokens, if they fit; [`Budget::read`] has the errors.
+    pub(crate) fn read(&self, tokens: u64) -> Result<(), ApiError> {
+        self.budget.read(&self.record.limits, tokens)
+    }
+
+    /// Counts an answer's tokens.
+    pub(crate) fn wrote(&self, tokens: u64) {
+        self.budget.wrote(&self.record.limits, tokens);
+    }
+
+    /// What is left of requests and of tokens, where they are limited.
+    pub(crate) fn left(&self) -> (Option<Left>, Option<Left>) {
+        self.budget.left(&self.record.limits)
     }
 
     pub(crate) fn may(&self, scope: Scope) -> bool {
@@ -61,7 +78,7 @@ pub(crate) struct Keys {
     table: RwLock<Table>,
     store: Option<Mutex<Store>>,
     /// What was used and is not written yet.
-    unwritten: Mutex<HashMap<(Arc<str>, u64), Usage>>,
+    unwritten: Mutex<HashMap<(String, u64), Usage>>,
 }
 
 #[derive(Default)]
@@ -92,7 +109,7 @@ impl Keys {
         });
         let mut table = Table { keys: HashMap::new(), environment };
         if let Some(store) = &mut store {
-            let used = store.usage(today(), None)?;
+            let used = store.usage(1, None)?;
             for record in store.changed()?.unwrap_or_default() {
                 let used = used.iter().find(|used| used.key == record.id).cloned().unwrap_or_default();
                 let budget = Budget::with_today(used.requests, used.prompt_tokens + used.completion_tokens);
@@ -104,13 +121,13 @@ impl Keys {
 
     /// Whether a request needs one: as soon as there is any, or was.
     pub(crate) fn are_required(&self) -> bool {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table();
         table.environment.is_some() || !table.keys.is_empty()
     }
 
     /// Whether any request could have one.
     pub(crate) fn is_any_valid(&self) -> bool {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table();
         table.environment.is_some() || table.keys.values().any(|key| key.record.is_valid())
     }
 
@@ -118,7 +135,7 @@ impl Keys {
     pub(crate) fn find(&self, text: &str) -> Option<Arc<Key>> {
         const NOBODY: Hash = [0; 32];
         let given = secret::hash(text);
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table();
         let matches = |key: Option<&Arc<Key>>| {
             let is_equal: bool = key.map_or(&NOBODY, |key| &key.record.hash).ct_eq(&given).into();
             key.filter(|key| is_equal && key.record.is_valid()).cloned()
@@ -131,19 +148,35 @@ impl Keys {
     /// Counts a request that is over, where it had a key.
     pub(crate) fn count(&self, facts: &Facts) {
         let Some(key) = &facts.key else { return };
-        if self.store.is_none() {
+        if !self.are_stored() {
             return;
         }
-        let day = today();
-        let mut unwritten = self.unwritten();
-        let used = unwritten.entry((Arc::clone(key), day)).or_default();
-        used.requests += 1;
-        used.prompt_tokens += facts.prompt_tokens;
-        used.cached_tokens += facts.cached_tokens;
-        used.completion_tokens += facts.completion_tokens;
+        let used = Usage {
+            key: key.to_string(),
+            day: today(),
+            requests: 1,
+            prompt_tokens: facts.prompt_tokens,
+            cached_tokens: facts.cached_tokens,
+            completion_tokens: facts.completion_tokens,
+        };
+        self.add_unwritten(&used);
     }
 
-    fn unwritten(&self) -> MutexGuard<'_, HashMap<(Arc<str>, u64), Usage>> {
+    fn add_unwritten(&self, used: &Usage) {
+        let nothing = || Usage { key: used.key.clone(), day: used.day, ..Usage::default() };
+        self.unwritten().entry((used.key.clone(), used.day)).or_insert_with(nothing).add(used);
+    }
+
+    /// Whether there is a file to keep in step with.
+    pub(crate) fn are_stored(&self) -> bool {
+        self.store.is_some()
+    }
+
+    fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, HashMap<(String, u64), Usage>> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -154,19 +187,11 @@ impl Keys {
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         let Some(store) = &self.store else { return Ok(()) };
         let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-        let used: Vec<Usage> =
-            self.unwritten().drain().map(|((key, day), used)| Usage { key: key.to_string(), day, ..used }).collect();
+        let used: Vec<Usage> = self.unwritten().drain().map(|(_, used)| used).collect();
         if !used.is_empty()
             && let Err(error) = store.add(&used)
         {
-            let mut unwritten = self.unwritten();
-            for used in used {
-                let again = unwritten.entry((used.key.as_str().into(), used.day)).or_default();
-                again.requests += used.requests;
-                again.prompt_tokens += used.prompt_tokens;
-                again.cached_tokens += used.cached_tokens;
-                again.completion_tokens += used.completion_tokens;
-            }
+            used.iter().for_each(|used| self.add_unwritten(used));
             return Err(error);
         }
         if let Some(records) = store.changed()? {
@@ -176,14 +201,14 @@ impl Keys {
         Ok(())
     }
 
-    /// What was used since a day, by one key or by all.
+    /// What was used in the last days, today included, by one key or by all.
     ///
     /// # Errors
     /// [`StoreError`] where it cannot be read; none where nothing is kept.
-    pub(crate) fn usage(&self, since: u64, key: Option<&str>) -> Result<Option<Vec<Usage>>, StoreError> {
+    pub(crate) fn usage(&self, days: u64, key: Option<&str>) -> Result<Option<Vec<Usage>>, StoreError> {
         self.sync()?;
         let Some(store) = &self.store else { return Ok(None) };
-        store.lock().unwrap_or_else(PoisonError::into_inner).usage(since, key).map(Some)
+        store.lock().unwrap_or_else(PoisonError::into_inner).usage(days, key).map(Some)
     }
 
     fn replace(&self, records: Vec<KeyRecord>) {
@@ -210,7 +235,6 @@ impl Keys {
     }
 
     fn end_expired(&self) {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.keys.values().filter(|key| !key.record.is_valid()).for_each(|key| key.ended.cancel());
+        self.table().keys.values().filter(|key| !key.record.is_valid()).for_each(|key| key.ended.cancel());
     }
 }

@@ -1,8 +1,8 @@
 //! `zyron keys`: makes, lists and ends the keys of a state folder, whether a server runs with it or not.
 
 use anyhow::Context;
-use chrono::{DateTime, Days, NaiveDate, Utc};
-use zyron_server::keys::{KeyRecord, Limits, Store};
+use chrono::{DateTime, Days, NaiveDate};
+use zyron_server::keys::{KeyRecord, Store};
 
 use crate::cli::{KeysArgs, KeysCommand};
 
@@ -11,16 +11,8 @@ pub(crate) fn run(args: KeysArgs) -> anyhow::Result<()> {
     let mut store = Store::open(&args.state)?;
     match args.command {
         KeysCommand::Create(args) => {
-            let limits = Limits {
-                requests_per_minute: args.requests_per_minute,
-                tokens_per_minute: args.tokens_per_minute,
-                requests_per_day: args.requests_per_day,
-                tokens_per_day: args.tokens_per_day,
-                concurrency: args.concurrency,
-                models: args.models,
-            };
             let expires = args.expires.map(end_of).transpose()?;
-            say_key(&store.create(&args.owner, &args.scopes, &limits, expires)?);
+            say_key(&store.create(&args.owner, &args.scopes, &args.limits, expires)?);
         }
         KeysCommand::List { json } => {
             let keys = store.list()?;
@@ -36,11 +28,10 @@ pub(crate) fn run(args: KeysArgs) -> anyhow::Result<()> {
         }
         KeysCommand::Rotate { id } => say_key(&store.rotate(&id)?),
         KeysCommand::Usage { days } => {
-            let today = u64::try_from(Utc::now().timestamp()).unwrap_or(0) / 86_400;
             println!("{:10}  {:12}  {:>9}  {:>13}  {:>11}", "day", "key", "requests", "prompt tokens", "completion");
-            for used in store.usage(today.saturating_sub(days.saturating_sub(1)), None)? {
-                let day = NaiveDate::default().checked_add_days(Days::new(used.day)).unwrap_or(NaiveDate::MAX);
-                let (requests, prompt, completion) = (used.requests, used.prompt_tokens, used.completion_tokens);
+            for used in store.usage(days, None)? {
+                let (day, requests, prompt, completion) =
+                    (used.date(), used.requests, used.prompt_tokens, used.completion_tokens);
                 println!("{day}  {:12}  {requests:>9}  {prompt:>13}  {completion:>11}", used.key);
             }
         }

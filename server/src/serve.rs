@@ -115,6 +115,9 @@ impl App {
 
 /// Writes, again and again, what was used, and reads the keys that were changed meanwhile.
 async fn sync(app: &AppState) {
+    if !app.keys().are_stored() {
+        return std::future::pending().await;
+    }
     loop {
         tokio::time::sleep(SYNC_INTERVAL).await;
         sync_once(app).await;

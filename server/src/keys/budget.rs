@@ -15,21 +15,27 @@ use crate::respond::now;
 const MINUTE: f64 = 60.0;
 const DAY: u64 = 86_400;
 
-/// A key's limits; none is no limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A key's limits; none is no limit. The flags of `zyron keys create`, too, whose help these descriptions are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Requests of a minute.
+    /// Requests of a minute [default for this and the next: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub requests_per_minute: Option<u64>,
-    /// Tokens of a minute, of prompts and answers.
+    /// Tokens of a minute, of prompts and answers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub tokens_per_minute: Option<u64>,
-    /// Requests of a day, in UTC.
+    /// Requests of a day, in UTC
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub requests_per_day: Option<u64>,
-    /// Tokens of a day, in UTC, of prompts and answers.
+    /// Tokens of a day, in UTC
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub tokens_per_day: Option<u64>,
-    /// Requests at once.
+    /// Requests at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub concurrency: Option<u64>,
-    /// The models it may ask; empty: any.
+    /// A model it may ask; may be repeated [default: any]
+    #[arg(long = "model", value_name = "NAME")]
     pub models: Vec<String>,
 }
 
@@ -92,14 +98,19 @@ impl Bucket {
     fn wait(&mut self, amount: u64, limit: u64) -> Option<Duration> {
         self.drain(limit);
         let excess = self.used + amount as f64 - limit as f64;
-        (excess > 0.0).then(|| Duration::from_secs_f64(excess * MINUTE / (limit.max(1)) as f64))
+        (excess > 0.0).then(|| until_drained(excess, limit))
     }
 
     fn left(&mut self, limit: u64) -> Left {
         self.drain(limit);
-        let reset = Duration::from_secs_f64(self.used * MINUTE / limit.max(1) as f64);
-        Left { limit, remaining: (limit as f64 - self.used).max(0.0) as u64, reset }
+        let remaining = (limit as f64 - self.used).max(0.0) as u64;
+        Left { limit, remaining, reset: until_drained(self.used, limit) }
     }
+}
+
+/// How long it takes until so much has drained.
+fn until_drained(amount: f64, limit: u64) -> Duration {
+    Duration::from_secs_f64(amount * MINUTE / limit.max(1) as f64)
 }
 
 impl Used {
@@ -108,6 +119,27 @@ impl Used {
         if self.day != today {
             (self.day, self.day_requests, self.day_tokens) = (today, 0, 0);
         }
+    }
+
+    /// Whether so many tokens more are within the limits.
+    fn check_tokens(&mut self, limits: &Limits, tokens: u64) -> Result<(), ApiError> {
+        if let Some(limit) = limits.tokens_per_day.filter(|&limit| self.day_tokens + tokens > limit) {
+            return Err(reached("tokens per day", "tokens", limit, until_tomorrow()));
+        }
+        if let Some(limit) = limits.tokens_per_minute
+            && let Some(wait) = self.tokens.wait(tokens, limit)
+        {
+            return Err(reached("tokens per minute", "tokens", limit, wait));
+        }
+        Ok(())
+    }
+
+    fn add_tokens(&mut self, limits: &Limits, tokens: u64) {
+        if let Some(limit) = limits.tokens_per_minute {
+            self.tokens.drain(limit);
+        }
+        self.tokens.used += tokens as f64;
+        self.day_tokens += tokens;
     }
 }
 
@@ -136,14 +168,7 @@ impl Budget {
         if let Some(limit) = limits.requests_per_day.filter(|&limit| used.day_requests >= limit) {
             return Err(reached("requests per day", "requests", limit, until_tomorrow()));
         }
-        if let Some(limit) = limits.tokens_per_day.filter(|&limit| used.day_tokens >= limit) {
-            return Err(reached("tokens per day", "tokens", limit, until_tomorrow()));
-        }
-        if let Some(limit) = limits.tokens_per_minute
-            && let Some(wait) = used.tokens.wait(1, limit)
-        {
-            return Err(reached("tokens per minute", "tokens", limit, wait));
-        }
+        used.check_tokens(limits, 1)?;
         if let Some(limit) = limits.requests_per_minute
             && let Some(wait) = used.requests.wait(1, limit)
         {
@@ -162,16 +187,8 @@ impl Budget {
     pub(crate) fn read(&self, limits: &Limits, tokens: u64) -> Result<(), ApiError> {
         let mut used = self.used();
         used.turn_day();
-        if let Some(limit) = limits.tokens_per_day.filter(|&limit| used.day_tokens + tokens > limit) {
-            return Err(reached("tokens per day", "tokens", limit, until_tomorrow()));
-        }
-        if let Some(limit) = limits.tokens_per_minute
-            && let Some(wait) = used.tokens.wait(tokens, limit)
-        {
-            return Err(reached("tokens per minute", "tokens", limit, wait));
-        }
-        used.tokens.used += tokens as f64;
-        used.day_tokens += tokens;
+        used.check_tokens(limits, tokens)?;
+        used.add_tokens(limits, tokens);
         Ok(())
     }
 
@@ -179,11 +196,7 @@ impl Budget {
     pub(crate) fn wrote(&self, limits: &Limits, tokens: u64) {
         let mut used = self.used();
         used.turn_day();
-        if let Some(limit) = limits.tokens_per_minute {
-            used.tokens.drain(limit);
-        }
-        used.tokens.used += tokens as f64;
-        used.day_tokens += tokens;
+        used.add_tokens(limits, tokens);
     }
 
     /// What is left of requests and of tokens: of the minute where that is limited, else of the day.

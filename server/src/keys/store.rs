@@ -5,12 +5,13 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{Days, NaiveDate};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use rusqlite_migration::{M, Migrations};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::budget::Limits;
+use super::budget::{Limits, today};
 use super::secret::{self, Hash};
 use crate::respond::now;
 
@@ -132,6 +133,22 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
+impl Usage {
+    /// Its day as a date.
+    #[must_use]
+    pub fn date(&self) -> NaiveDate {
+        NaiveDate::default().checked_add_days(Days::new(self.day)).unwrap_or(NaiveDate::MAX)
+    }
+
+    /// Adds what else was used with the key on the day.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.prompt_tokens += other.prompt_tokens;
+        self.cached_tokens += other.cached_tokens;
+        self.completion_tokens += other.completion_tokens;
+    }
+}
+
 /// The keys of a state folder.
 #[derive(Debug)]
 pub struct Store {
@@ -217,15 +234,16 @@ impl Store {
         Ok(())
     }
 
-    /// What was used since a day, by one key or by all, the latest day first.
+    /// What was used in the last days, today included, by one key or by all, the latest day first.
     ///
     /// # Errors
     /// [`StoreError::Database`] where it cannot be read.
-    pub fn usage(&self, since: u64, key: Option<&str>) -> Result<Vec<Usage>, StoreError> {
+    pub fn usage(&self, days: u64, key: Option<&str>) -> Result<Vec<Usage>, StoreError> {
         let mut query = self.database.prepare(
             "SELECT key, day, requests, prompt_tokens, cached_tokens, completion_tokens FROM usage
              WHERE day >= ?1 AND (?2 IS NULL OR key = ?2) ORDER BY day DESC, key",
         )?;
+        let since = today().saturating_sub(days.saturating_sub(1));
         let rows = query.query_map(params![since, key], |row| {
             Ok(Usage {
                 key: row.get(0)?,

@@ -52,7 +52,7 @@ pub(crate) async fn authorize(
         return Err(ApiError::MissingScope(scope.name()));
     }
     // What only reads what is there already is not what limits are for.
-    let slot = (request.method() != Method::GET).then(|| key.budget.enter(key.limits())).transpose();
+    let slot = (request.method() != Method::GET).then(|| key.enter()).transpose();
     let mut response = match slot {
         Ok(slot) => {
             call.belongs_to(key.clone(), slot);
@@ -75,7 +75,7 @@ fn say_what_is_left(key: &Key, headers: &mut HeaderMap) {
         HeaderName::from_static("x-ratelimit-remaining-tokens"),
         HeaderName::from_static("x-ratelimit-reset-tokens"),
     ];
-    let (requests, tokens) = key.budget.left(key.limits());
+    let (requests, tokens) = key.left();
     for ([limit, remaining, reset], left) in [(REQUESTS, requests), (TOKENS, tokens)] {
         let Some(left): Option<Left> = left else { continue };
         headers.insert(limit, HeaderValue::from(left.limit));

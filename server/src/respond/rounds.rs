@@ -134,10 +134,8 @@ impl Rounds {
                         job => break job?,
                     }
                 };
-                if let Some(key) = call.key() {
-                    // Its round is part of an answer under way, which is not cut off.
-                    key.budget.wrote(key.limits(), job.prompt_tokens);
-                }
+                // Its round is part of an answer under way, which is not cut off.
+                call.spend(job.prompt_tokens);
                 let permit = serving.admission.admit_next(call.applicant(job.prompt_tokens)).await?;
                 Ok(Running::run(&call, &serving, job, permit))
             };

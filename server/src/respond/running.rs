@@ -185,6 +185,8 @@ struct Record {
     completion_tokens: Vec<u64>,
     /// When the first token of each answer came.
     first_tokens: Vec<Option<Instant>>,
+    /// Whether any answer has a token.
+    has_begun: bool,
     outcome: Outcome,
 }
 
@@ -199,13 +201,14 @@ impl Record {
             cached_tokens: 0,
             completion_tokens: vec![0; job.answers],
             first_tokens: vec![None; job.answers],
+            has_begun: false,
             outcome: Outcome::Cancelled,
         }
     }
 
     fn token(&mut self, index: usize, at: Instant) {
         self.first_tokens[index].get_or_insert(at);
-        if self.completion_tokens.iter().all(|&tokens| tokens == 0) {
+        if !std::mem::replace(&mut self.has_begun, true) {
             let mut facts = self.call.facts();
             facts.prefill.get_or_insert(self.start.elapsed());
             facts.first_token.get_or_insert(self.call.age());
@@ -242,9 +245,7 @@ impl Drop for Record {
         facts.cached_tokens += self.cached_tokens;
         let completion_tokens = self.completion_tokens.iter().sum::<u64>();
         facts.completion_tokens += completion_tokens;
-        if let Some(key) = self.call.key() {
-            key.budget.wrote(key.limits(), completion_tokens);
-        }
+        self.call.spend(completion_tokens);
         facts.outcome = Some(self.outcome);
     }
 }

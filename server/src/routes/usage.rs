@@ -7,7 +7,6 @@ use zyron_openapi::{ErrorResponse, KeyUsage, UsageList};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::keys::Scope;
-use crate::keys::budget::today;
 use crate::state::AppState;
 
 /// Days that are told of unless the request says how many.
@@ -42,26 +41,18 @@ pub(crate) async fn usage(
             .ok_or_else(|| ApiError::invalid("days", format!("`days` must be a number from 1 to {MOST_DAYS}.")))?,
     };
     let key = call.key().filter(|key| !key.may(Scope::Admin)).map(|key| key.id.to_string());
-    let since = today().saturating_sub(days - 1);
-    let used = tokio::task::spawn_blocking(move || app.keys().usage(since, key.as_deref()));
+    let used = tokio::task::spawn_blocking(move || app.keys().usage(days, key.as_deref()));
     let used = used.await.map_err(|_| ApiError::Internal)?.map_err(|error| {
         tracing::error!(%error, "usage cannot be read");
         ApiError::Internal
     })?;
     let data = used.ok_or(ApiError::NothingCounted)?.into_iter().map(|used| KeyUsage {
+        day: used.date().to_string(),
         key: used.key,
-        day: date(used.day),
         requests: used.requests,
         prompt_tokens: used.prompt_tokens,
         cached_tokens: used.cached_tokens,
         completion_tokens: used.completion_tokens,
     });
     Ok(Json(UsageList { object: "list".to_owned(), data: data.collect() }))
-}
-
-/// A day since 1970, as `2026-11-27`.
-fn date(day: u64) -> String {
-    let days = chrono::Days::new(day);
-    let date = chrono::NaiveDate::default().checked_add_days(days).unwrap_or(chrono::NaiveDate::MAX);
-    date.to_string()
 }

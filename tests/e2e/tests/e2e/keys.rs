@@ -185,8 +185,7 @@ async fn a_server_whose_last_key_is_revoked_is_not_open() {
 }
 
 fn zyron(folder: &Path, args: &[&str]) -> Output {
-    let binary = std::env::var("ZYRON_BIN").expect("ZYRON_BIN is the server");
-    Command::new(binary).arg("keys").args(args).arg("--state").arg(folder).output().unwrap()
+    Command::new(crate::binary::zyron()).arg("keys").args(args).arg("--state").arg(folder).output().unwrap()
 }
 
 #[test]
