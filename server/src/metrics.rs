@@ -83,18 +83,16 @@ struct Generation {
 /// A generation, with the reason for which it failed; empty where it did not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ending {
-    gen_ai_operation_name: &'static str,
-    gen_ai_provider_name: &'static str,
-    gen_ai_request_model: String,
+    #[prometheus(flatten)]
+    generation: Generation,
     error_type: String,
 }
 
 /// A generation's tokens of one kind: `input` or `output`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Tokens {
-    gen_ai_operation_name: &'static str,
-    gen_ai_provider_name: &'static str,
-    gen_ai_request_model: String,
+    #[prometheus(flatten)]
+    generation: Generation,
     gen_ai_token_type: &'static str,
 }
 
@@ -174,23 +172,15 @@ impl Metrics {
             _ if *outcome == crate::call::Outcome::Completed => String::new(),
             _ => outcome.name().to_owned(),
         };
-        // The model is known once it is asked, and then it is one that is here.
-        let (provider, model) = ("zyron", facts.model.clone().unwrap_or_default());
-        let ending = Ending {
+        let generation = Generation {
             gen_ai_operation_name: operation,
-            gen_ai_provider_name: provider,
-            gen_ai_request_model: model.clone(),
-            error_type,
+            gen_ai_provider_name: "zyron",
+            // The model is known once it is asked, and then it is one that is here.
+            gen_ai_request_model: facts.model.clone().unwrap_or_default(),
         };
+        let ending = Ending { generation: generation.clone(), error_type };
         self.duration.get_or_create(&ending).observe(total.as_secs_f64());
-        self.count_tokens(
-            facts,
-            &Generation {
-                gen_ai_operation_name: operation,
-                gen_ai_provider_name: provider,
-                gen_ai_request_model: model,
-            },
-        );
+        self.count_tokens(facts, &generation);
     }
 
     fn count_tokens(&self, facts: &Facts, generation: &Generation) {
@@ -212,12 +202,7 @@ impl Metrics {
             return;
         }
         for (kind, tokens) in [("input", facts.prompt_tokens), ("output", facts.completion_tokens)] {
-            let labels = Tokens {
-                gen_ai_operation_name: generation.gen_ai_operation_name,
-                gen_ai_provider_name: generation.gen_ai_provider_name,
-                gen_ai_request_model: generation.gen_ai_request_model.clone(),
-                gen_ai_token_type: kind,
-            };
+            let labels = Tokens { generation: generation.clone(), gen_ai_token_type: kind };
             self.tokens.get_or_create(&labels).observe(float(tokens));
         }
     }

@@ -135,14 +135,14 @@ impl KvCache {
     /// Tokens that busy slots hold, and that idle ones keep. What slots share counts for each, but never for more than
     /// the memory it takes.
     pub(crate) fn held(&self) -> (usize, usize) {
-        let (busy, idle): (Vec<&Slot>, Vec<&Slot>) = self.slots.iter().partition(|slot| slot.busy);
-        let count = |slots: &[&Slot]| slots.iter().map(|slot| slot.tokens.len()).sum::<usize>();
+        let count =
+            |busy| -> usize { self.slots.iter().filter(|slot| slot.busy == busy).map(|slot| slot.tokens.len()).sum() };
         let most = match self.layout {
             Layout::Streams { .. } => usize::MAX,
             Layout::Pool { .. } => self.used.get() * BLOCK,
         };
-        let used = count(&busy).min(most);
-        (used, count(&idle).min(most - used))
+        let used = count(true).min(most);
+        (used, count(false).min(most - used))
     }
 
     /// Blocks that evicting all idle slots would free.

@@ -20,32 +20,30 @@ impl Scrape {
         Self { at: Instant::now(), samples: text.lines().filter_map(Sample::read).collect() }
     }
 
-    fn samples(&self, name: &str, label: (&str, &str)) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(move |sample| {
-            sample.name == name && (label.0.is_empty() || sample.label(label.0).is_some_and(|it| it == label.1))
-        })
+    fn samples(&self, name: &str) -> impl Iterator<Item = &Sample> {
+        self.samples.iter().filter(move |sample| sample.name == name)
     }
 
     /// The sum of a name's samples, if there are any.
     pub(super) fn get(&self, name: &str) -> Option<f64> {
-        self.get_where(name, ("", ""))
+        sum(self.samples(name))
     }
 
     /// The sum of those with this label, if there are any.
     pub(super) fn get_where(&self, name: &str, label: (&str, &str)) -> Option<f64> {
-        self.samples(name, label).map(|sample| sample.value).reduce(|sum, value| sum + value)
+        sum(self.samples(name).filter(|sample| sample.label(label.0) == Some(label.1)))
     }
 
     /// Requests to the API, with this status class if there is one: who looks at the server is no load.
     pub(super) fn requests(&self, status: Option<&str>) -> f64 {
         let of_api = |sample: &&Sample| sample.label("route").is_some_and(|route| route.starts_with("/v1/"));
         let wanted = |sample: &&Sample| status.is_none_or(|status| sample.label("status") == Some(status));
-        self.samples("zyron_requests_total", ("", "")).filter(of_api).filter(wanted).map(|sample| sample.value).sum()
+        sum(self.samples("zyron_requests_total").filter(of_api).filter(wanted)).unwrap_or_default()
     }
 
     /// A label of a name's first sample.
     pub(super) fn label(&self, name: &str, label: &str) -> Option<&str> {
-        self.samples(name, ("", "")).next()?.label(label)
+        self.samples(name).next()?.label(label)
     }
 
     /// Whether both are of the same run of the server.
@@ -57,7 +55,7 @@ impl Scrape {
     /// A histogram's buckets, of all its labels together: upper bounds, and how many are not above.
     fn buckets(&self, name: &str) -> Vec<(f64, f64)> {
         let mut buckets: Vec<(f64, f64)> = Vec::new();
-        for sample in self.samples(&format!("{name}_bucket"), ("", "")) {
+        for sample in self.samples(&format!("{name}_bucket")) {
             let Some(bound) = sample.label("le").and_then(|bound| bound.parse().ok()) else { continue };
             match buckets.iter_mut().find(|(known, _)| *known == bound) {
                 Some((_, count)) => *count += sample.value,
@@ -82,6 +80,10 @@ impl Scrape {
         // Above the last bound there is nothing to interpolate with.
         Some(if high.is_infinite() { low } else { low + (high - low) * (rank - below) / (count - below) })
     }
+}
+
+fn sum<'scrape>(samples: impl Iterator<Item = &'scrape Sample>) -> Option<f64> {
+    samples.map(|sample| sample.value).reduce(|sum, value| sum + value)
 }
 
 impl Sample {

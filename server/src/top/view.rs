@@ -50,10 +50,10 @@ impl<'look> View<'look> {
                 "requests     {:>9}/s   errors {}/s   refused {}/s   ({period})",
                 number(self.growth(|scrape| scrape.requests(None))),
                 number(self.growth(|scrape| scrape.requests(Some("5xx")))),
-                number(self.rate("zyron_refused_requests_total", ("", ""))),
+                number(self.rate("zyron_refused_requests_total")),
             ),
-            format!("tokens in    {:>9}/s", number(self.rate(TOKENS, ("gen_ai_token_type", "input")))),
-            format!("tokens out   {:>9}/s", number(self.rate(TOKENS, ("gen_ai_token_type", "output")))),
+            format!("tokens in    {:>9}/s", number(self.tokens("input"))),
+            format!("tokens out   {:>9}/s", number(self.tokens("output"))),
             format!("first token  {}", self.quantiles(FIRST_TOKEN)),
             format!("per token    {}", self.quantiles(PER_TOKEN)),
             String::new(),
@@ -72,7 +72,7 @@ impl<'look> View<'look> {
             format!(
                 "memory       {:>9} MB   CPU {:.0} %   connections {}   files {} of {}",
                 (get("process_resident_memory_bytes") / 1e6).round(),
-                self.rate("process_cpu_seconds_total", ("", "")) * 100.0,
+                self.rate("process_cpu_seconds_total") * 100.0,
                 get("zyron_connections"),
                 get("process_open_fds"),
                 get("process_max_fds"),
@@ -94,8 +94,13 @@ impl<'look> View<'look> {
     }
 
     /// By how much a counter has grown in a second.
-    fn rate(&self, name: &str, label: (&str, &str)) -> f64 {
-        self.growth(|scrape| scrape.get_where(name, label).unwrap_or_default())
+    fn rate(&self, name: &str) -> f64 {
+        self.growth(|scrape| scrape.get(name).unwrap_or_default())
+    }
+
+    /// Tokens of a kind in a second: `input` or `output`.
+    fn tokens(&self, kind: &str) -> f64 {
+        self.growth(|scrape| scrape.get_where(TOKENS, ("gen_ai_token_type", kind)).unwrap_or_default())
     }
 
     fn growth(&self, count: impl Fn(&Scrape) -> f64) -> f64 {
