@@ -160,7 +160,6 @@ impl Inner {
         let mut evicted = None;
         {
             let mut state = self.state();
-            state.waiting.retain(|waiting| !waiting.turn.is_closed());
             let must_wait = state.count_running() >= self.parallelism;
             if must_wait && !is_next {
                 let is_hopeless = self.wait(&state) > deadline.saturating_duration_since(Instant::now());

@@ -52,7 +52,12 @@ fn passed(method: &Method, route: &str) -> Passed {
 }
 
 /// Passes requests on, where this server has no model but other servers.
-pub(crate) async fn pass_on(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, ApiError> {
+pub(crate) async fn pass_on(
+    State(app): State<AppState>,
+    call: Call,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let passed = passed(request.method(), route);
     let Some(servers) = app.upstream().filter(|_| !matches!(passed, Passed::Own)) else {
@@ -61,7 +66,6 @@ pub(crate) async fn pass_on(State(app): State<AppState>, request: Request, next:
     if app.is_draining() {
         return Err(ApiError::Draining);
     }
-    let call = request.extensions().get::<Call>().cloned().ok_or(ApiError::Internal)?;
     let mut outgoing = Outgoing::of(&request);
     match passed {
         Passed::Refused => Err(ApiError::NotPassedOn),
