@@ -51,15 +51,16 @@ impl StreamedCheck {
         numbers
     }
 
-    /// What the next sentences may go on from: those before in their line, or a table's heading. No more, as an answer
-    /// may be long.
+    /// What the next sentences may go on from: those before in their line, or a table's heading and last row. No more,
+    /// as an answer may be long.
     fn context(&self) -> String {
         let before = &self.text[..self.judged.end];
         let is_row = |line: &&str| line.trim_start().starts_with('|');
         let lines: Vec<&str> = before.split_inclusive('\n').rev().take_while(is_row).collect();
         if let Some(first) = lines.last().filter(|_| before.ends_with('\n')) {
             let above = &before[..before.len() - lines.iter().map(|line| line.len()).sum::<usize>()];
-            return above.split_inclusive('\n').next_back().unwrap_or_default().to_owned() + first;
+            let last = lines.first().filter(|_| lines.len() > 1).copied().unwrap_or_default();
+            return [above.split_inclusive('\n').next_back().unwrap_or_default(), first, last].concat();
         }
         let line = before[..self.judged.start].rfind('\n').map_or(0, |at| at + 1);
         let start = if self.judged.start - line <= LINE { line } else { self.judged.start };
@@ -130,6 +131,12 @@ mod tests {
             [push("Le chiffre d’affaires est de 1 250"), push(" k€."), push(" Il"), push(" est de 12\n")],
             [0, 0, 1, 1]
         );
+    }
+
+    #[test]
+    fn a_line_after_a_table_goes_on_from_its_last_row() {
+        let parts = ["| ", "\n", "| 1 250 k€| chiffre d’affaires", "\n", "25 %"];
+        assert_eq!(streamed(&parts), check(&parts.concat(), &facts(), "Et 2024 ?"));
     }
 
     proptest! {
