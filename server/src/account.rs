@@ -1,4 +1,5 @@
-//! What is kept of a request that is over: a line in the log, what was used with its key, and its part in the figures.
+//! What is kept of a request that is over: a line in the log, what was used with its key, its part in
+//! the figures, and a line in the audit log.
 
 use crate::call::Ended;
 use crate::state::AppState;
@@ -9,6 +10,9 @@ impl AppState {
         log(ended);
         self.keys().count(&ended.facts);
         self.metrics().count(ended);
+        if let Some(audit) = self.audit() {
+            audit.answered(ended);
+        }
     }
 }
 

@@ -41,7 +41,6 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     /// What it is known by in the log, to the client, and to other servers.
-    #[expect(dead_code, reason = "the audit log, next, is what reads it")]
     pub(crate) request_id: String,
     pub(crate) method: Method,
     /// The route's pattern, never what a client wrote.

@@ -29,6 +29,10 @@ pub(crate) enum Command {
     Analyse(AnalyseArgs),
     /// Make, list and end the keys that requests carry
     Keys(KeysArgs),
+    /// Look at the audit log
+    Audit(AuditArgs),
+    /// Export or erase what is kept about a person
+    Privacy(PrivacyArgs),
     /// Show what a running server does, second by second
     Top(TopArgs),
     /// Judge an OpenAI-compatible server with a French finance set
@@ -36,12 +40,73 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct KeysArgs {
+pub(crate) struct StateArgs {
     /// The state folder of the server
-    #[arg(long, value_name = "DIR", env = "ZYRON__STATE__FOLDER", global = true, default_value = "state")]
-    pub(crate) state: PathBuf,
+    #[arg(long = "state", value_name = "DIR", env = "ZYRON__STATE__FOLDER", global = true, default_value = "state")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
     #[command(subcommand)]
     pub(crate) command: KeysCommand,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PrivacyArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    #[command(subcommand)]
+    pub(crate) command: PrivacyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PrivacyCommand {
+    /// Print, as JSON, what is kept about whoever has these keys
+    Export(Subject),
+    /// End these keys and forget whose they were and what was done with them
+    Erase(Subject),
+}
+
+/// Whom it is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Subject {
+    /// The owner of keys, as given to `zyron keys create`
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// One key's identifier
+    #[arg(long, value_name = "ID")]
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Say whether a line was changed, taken out or put in, and what the last one is
+    Verify {
+        /// A last line that was noted before, as it was said then: it must still be there
+        #[arg(long, value_name = "NUMBER:HASH")]
+        noted: Option<String>,
+    },
+    /// Print the lines, JSON each
+    Export {
+        /// From this day on, as 2027-01-31, in UTC
+        #[arg(long, value_name = "DATE")]
+        from: Option<chrono::NaiveDate>,
+        /// Up to this day, included
+        #[arg(long, value_name = "DATE")]
+        to: Option<chrono::NaiveDate>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -37,6 +37,8 @@ pub struct Config {
     pub responses: ResponsesConfig,
     /// What outlives the process.
     pub state: StateConfig,
+    /// What is kept of each request.
+    pub audit: AuditConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -242,8 +244,18 @@ pub struct ResponsesConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
-    /// The folder for keys and their usage; without one, nothing is kept.
+    /// The folder for it; without one, nothing is kept.
     pub folder: Option<PathBuf>,
+}
+
+/// What is kept of each request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Whether anything is, where there is a state folder.
+    pub enabled: bool,
+    /// How long, in days.
+    pub retention_days: u64,
 }
 
 /// What is logged.
@@ -313,6 +325,7 @@ impl Config {
             ("limits.request_timeout_ms", self.limits.request_timeout_ms),
             ("responses.max_stored_bytes", self.responses.max_stored_bytes),
             ("responses.ttl_ms", self.responses.ttl_ms),
+            ("audit.retention_days", self.audit.retention_days),
         ];
         if let Some((key, _)) = positive.into_iter().find(|&(_, value)| value == 0) {
             return Err(ConfigError(format!("`{key}` must be more than 0")));

@@ -91,6 +91,9 @@ pub(crate) enum ApiError {
     /// The model is not loaded yet.
     #[error("The model is still loading. Try again shortly.")]
     Loading,
+    /// What is asked could not be entered in the audit log.
+    #[error("The server cannot write its audit log, and answers nothing until it can. Its log says why.")]
+    Unrecorded,
     /// The server is about to stop.
     #[error("The server is shutting down.")]
     Draining,
@@ -178,6 +181,7 @@ impl ApiError {
             Self::Overloaded(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded")),
             Self::Loading => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("model_loading")),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("shutting_down")),
+            Self::Unrecorded => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("audit_unavailable")),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, SERVER, Some("timeout")),
             Self::EngineFailed => (StatusCode::INTERNAL_SERVER_ERROR, SERVER, Some("engine_failed")),
             Self::UpstreamFailed => (StatusCode::BAD_GATEWAY, SERVER, Some("upstream_failed")),
@@ -199,7 +203,7 @@ impl ApiError {
         match self {
             Self::Overloaded(after) => Some(*after),
             Self::QuotaReached(quota) => Some(quota.after),
-            Self::Loading | Self::Draining => Some(Duration::from_secs(1)),
+            Self::Loading | Self::Draining | Self::Unrecorded => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 pub use self::budget::Limits;
-pub use self::store::{KeyRecord, Scope, Store, StoreError, Usage};
+pub use self::store::{KeyRecord, NewKey, Scope, Store, StoreError, Usage};
 
 use self::budget::{Budget, Left, Slot, today};
 use self::secret::Hash;

@@ -2,17 +2,21 @@
 
 use anyhow::Context;
 use chrono::{DateTime, Days, NaiveDate};
+use zyron_server::audit::{self, KeyChange};
 use zyron_server::keys::{KeyRecord, Store};
 
 use crate::cli::{KeysArgs, KeysCommand};
 
 /// Does what was asked for.
 pub(crate) fn run(args: KeysArgs) -> anyhow::Result<()> {
-    let mut store = Store::open(&args.state)?;
+    let state = &args.state.folder;
+    let mut store = Store::open(state)?;
     match args.command {
         KeysCommand::Create(args) => {
             let expires = args.expires.map(end_of).transpose()?;
-            say_key(&store.create(&args.owner, &args.scopes, &args.limits, expires)?);
+            let key = store.create(&args.owner, &args.scopes, &args.limits, expires)?;
+            audit::enter_key(state, &key.id, KeyChange::Created)?;
+            say_key(&key.text);
         }
         KeysCommand::List { json } => {
             let keys = store.list()?;
@@ -24,9 +28,14 @@ pub(crate) fn run(args: KeysArgs) -> anyhow::Result<()> {
         }
         KeysCommand::Revoke { id } => {
             store.revoke(&id)?;
+            audit::enter_key(state, &id, KeyChange::Revoked)?;
             eprintln!("The key {id} is not accepted any more; a running server knows within a second.");
         }
-        KeysCommand::Rotate { id } => say_key(&store.rotate(&id)?),
+        KeysCommand::Rotate { id } => {
+            let text = store.rotate(&id)?;
+            audit::enter_key(state, &id, KeyChange::Rotated)?;
+            say_key(&text);
+        }
         KeysCommand::Usage { days } => {
             println!("{:10}  {:12}  {:>9}  {:>13}  {:>11}", "day", "key", "requests", "prompt tokens", "completion");
             for used in store.usage(days, None)? {

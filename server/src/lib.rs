@@ -6,6 +6,7 @@
 
 mod account;
 mod admission;
+pub mod audit;
 mod call;
 pub mod config;
 mod document;
@@ -18,6 +19,7 @@ mod respond;
 mod responses;
 mod router;
 mod routes;
+mod run;
 mod serve;
 mod state;
 mod upstream;

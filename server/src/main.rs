@@ -1,6 +1,7 @@
 //! The binary `zyron`: the command line, and the order in which things start and stop.
 
 mod analyse;
+mod audit_command;
 mod banner;
 mod check;
 mod cli;
@@ -9,11 +10,12 @@ mod engines;
 mod keys_command;
 mod logging;
 mod mini;
+mod privacy_command;
 mod top;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
@@ -25,6 +27,9 @@ use zyron_server::config::{Config, EngineKind};
 
 use crate::cli::{Cli, Command, ModelCommand, ServeArgs};
 
+/// For tasks that are dropped at the end to be so.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => start(&args),
@@ -34,6 +39,8 @@ fn main() -> ExitCode {
         Command::Model(ModelCommand::Check(args)) => check::run(&args),
         Command::Keys(args) => keys_command::run(args),
         Command::Eval(args) => eval(args),
+        Command::Audit(args) => audit_command::run(args),
+        Command::Privacy(args) => privacy_command::run(args),
         Command::Top(args) => top::run(&args),
     };
     match result {
@@ -57,16 +64,17 @@ fn eval(args: zyron_eval::Args) -> anyhow::Result<()> {
 fn start(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref(), &args.overrides())?;
     logging::init(&config.log)?;
+    let key = std::env::var("ZYRON_API_KEY").ok();
+    let app = App::new(config.clone(), key.as_deref())?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let result = runtime.block_on(serve(config));
-    // A model that is still loading cannot be interrupted, and nobody waits for it any more.
-    runtime.shutdown_background();
+    let result = runtime.block_on(serve(&app, config));
+    // What is left of requests ends now. A model that is still loading cannot be interrupted, and nobody waits for it.
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
+    app.close();
     result
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
-    let key = std::env::var("ZYRON_API_KEY").ok();
-    let app = App::new(config.clone(), key.as_deref())?;
+async fn serve(app: &App, config: Config) -> anyhow::Result<()> {
     let address = config.server.address();
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr()?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,9 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use zyron_engine::{Engine, Model};
 
+use crate::audit::{Audit, AuditError, Event};
 use crate::config::Config;
 use crate::keys::{Keys, Store, StoreError};
 use crate::router::router;
+use crate::run::{RunError, Running};
 use crate::state::AppState;
 use crate::upstream::Servers;
 
@@ -26,6 +28,12 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 const ABORT_GRACE: Duration = Duration::from_secs(2);
 /// How late a revoked key ends, and what a crash forgets of what was used.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
+/// How long after the audit log could not be written it is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How well a crash's time is known, and how often requests that came to nothing are entered in the audit log.
+const KEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// How late what is too old is deleted.
+const RETIRE_INTERVAL: Duration = Duration::from_secs(3600);
 /// How late a kept answer may be forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -40,6 +48,12 @@ pub enum StartError {
     /// A key that is no secret.
     #[error("ZYRON_API_KEY is shorter than 16 characters: it could be guessed")]
     WeakKey,
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Nothing can be entered in the audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Keys cannot be read.
     #[error(transparent)]
     Keys(#[from] StoreError),
@@ -67,12 +81,21 @@ impl App {
         if key.is_some_and(|key| key.chars().count() < 16) {
             return Err(StartError::WeakKey);
         }
-        let store = config.state.folder.as_deref().map(Store::open).transpose()?;
+        let folder = config.state.folder.as_deref();
+        let (running, crash) = folder.map(Running::begin).transpose()?.unzip();
+        let store = folder.map(Store::open).transpose()?;
         let keys = Keys::new(store, key)?;
         if !config.server.host.is_loopback() && !keys.is_any_valid() {
             return Err(StartError::PublicWithoutKey(config.server.address()));
         }
-        Ok(Self(AppState::new(config, keys)))
+        let kept = folder.filter(|_| config.audit.enabled);
+        let audit = kept.map(|folder| Audit::open(folder, config.audit.retention_days)).transpose()?;
+        if let Some(audit) = &audit {
+            crash.flatten().into_iter().for_each(|crash| audit.enter(Event::Crashed(crash)));
+            audit.enter(Event::Started { version: env!("CARGO_PKG_VERSION") });
+            audit.write()?;
+        }
+        Ok(Self(AppState::new(config, keys, audit, running)))
     }
 
     /// Whether requests need a key.
@@ -105,11 +128,67 @@ impl App {
             () = forget(&self.0) => {}
             () = watch(&self.0) => {}
             () = sync(&self.0) => {}
+            () = record(&self.0) => {}
+            () = keep(&self.0) => {}
             () = shutdown => {}
         }
         self.0.drain();
         connections.drain(&self.0).await;
-        sync_once(&self.0).await;
+    }
+
+    /// Writes what is not written yet, and that the server has ended well; after [`Self::run`], when nothing runs any
+    /// more. Blocks for as long as the disk takes.
+    pub fn close(&self) {
+        if let Err(error) = self.0.keys().sync() {
+            tracing::error!(%error, "what was used last is not written");
+        }
+        if let Some(audit) = self.0.audit() {
+            audit.enter_refused();
+            audit.enter(Event::Stopped);
+            if let Err(error) = audit.write() {
+                tracing::error!(%error, "the last requests are not in the audit log");
+            }
+        }
+        if let Some(Err(error)) = self.0.running().map(Running::end) {
+            tracing::error!(%error, "the next server will take this one's end for a crash");
+        }
+    }
+}
+
+/// Writes the audit log, as soon as there is something to write.
+async fn record(app: &AppState) {
+    let Some(audit) = app.audit() else { return std::future::pending().await };
+    loop {
+        audit.more().await;
+        let written = {
+            let app = app.clone();
+            tokio::task::spawn_blocking(move || app.audit().map_or(Ok(()), Audit::write)).await
+        };
+        if let Ok(Err(error)) = written {
+            tracing::error!(%error, "the audit log cannot be written; requests are refused until it can");
+            tokio::time::sleep(RETRY_INTERVAL).await;
+            audit.try_again();
+        }
+    }
+}
+
+/// Says, again and again, that the server is still there; enters what was refused, and lets go of what is too old.
+async fn keep(app: &AppState) {
+    let Some(running) = app.running() else { return std::future::pending().await };
+    let mut retired = None;
+    loop {
+        running.go_on();
+        tokio::time::sleep(KEEP_INTERVAL).await;
+        let Some(audit) = app.audit() else { continue };
+        audit.enter_refused();
+        if retired.is_none_or(|at: Instant| at.elapsed() > RETIRE_INTERVAL) {
+            retired = Some(Instant::now());
+            let app = app.clone();
+            let done = tokio::task::spawn_blocking(move || app.audit().map_or(Ok(()), Audit::retire)).await;
+            if let Ok(Err(error)) = done {
+                tracing::error!(%error, "what is too old in the audit log cannot be deleted");
+            }
+        }
     }
 }
 

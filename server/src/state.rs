@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use zyron_engine::{Engine, GrammarCompiler, Model, ToolFormat, Weights};
 
 use crate::admission::Admission;
+use crate::audit::{Audit, Event};
 use crate::config::{Config, EngineConfig};
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::respond::now;
 use crate::responses::Responses;
+use crate::run::Running;
 use crate::upstream::Servers;
 
 /// Shared by every request; a clone is a reference.
@@ -27,6 +29,8 @@ pub(crate) struct AppState(Arc<Inner>);
 struct Inner {
     config: Config,
     keys: Keys,
+    audit: Option<Audit>,
+    running: Option<Running>,
     serving: OnceLock<Arc<Serving>>,
     /// In place of a model.
     upstream: OnceLock<Arc<Servers>>,
@@ -58,7 +62,8 @@ pub(crate) struct Serving {
 }
 
 impl AppState {
-    pub(crate) fn new(config: Config, keys: Keys) -> Self {
+    /// `audit` and `running` are the state folder's, where there is one.
+    pub(crate) fn new(config: Config, keys: Keys, audit: Option<Audit>, running: Option<Running>) -> Self {
         let abort = CancellationToken::new();
         let responses = Responses::new(&config.responses);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -67,6 +72,8 @@ impl AppState {
         Self(Arc::new(Inner {
             config,
             keys,
+            audit,
+            running,
             serving: OnceLock::new(),
             upstream: OnceLock::new(),
             responses,
@@ -84,6 +91,16 @@ impl AppState {
     /// Who may ask.
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    /// What is kept of each request, where that is.
+    pub(crate) fn audit(&self) -> Option<&Audit> {
+        self.0.audit.as_ref()
+    }
+
+    /// The mark on the state folder, where there is one.
+    pub(crate) fn running(&self) -> Option<&Running> {
+        self.0.running.as_ref()
     }
 
     /// The answers that are kept, where any are.
@@ -130,6 +147,13 @@ impl AppState {
             model,
             engine,
         };
+        if let Some(audit) = self.audit() {
+            audit.enter(Event::Serving {
+                model: serving.model.id.clone(),
+                engine: serving.engine.name(),
+                system_fingerprint: serving.system_fingerprint.clone(),
+            });
+        }
         // A second model is not a thing yet; the first stays.
         let _ = self.0.serving.set(Arc::new(serving));
     }

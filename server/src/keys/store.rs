@@ -116,6 +116,15 @@ impl KeyRecord {
     }
 }
 
+/// A key that was just made.
+#[derive(Debug)]
+pub struct NewKey {
+    /// Names it; no secret.
+    pub id: String,
+    /// What requests carry. It is kept nowhere.
+    pub text: String,
+}
+
 /// What was used with a key on a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
@@ -171,11 +180,13 @@ impl Store {
         database.pragma_update(None, "journal_mode", "WAL")?;
         // Whoever is told that a key is revoked can rely on it, also when the power fails.
         database.pragma_update(None, "synchronous", "FULL")?;
+        // What is deleted is overwritten: it may be a person's.
+        database.pragma_update(None, "secure_delete", true)?;
         Migrations::new(vec![M::up(SCHEMA)]).to_latest(&mut database)?;
         Ok(Self { database, version: None })
     }
 
-    /// Makes a key, and returns its text, which is kept nowhere.
+    /// Makes a key.
     ///
     /// # Errors
     /// [`StoreError::Database`] where it cannot be written.
@@ -185,14 +196,14 @@ impl Store {
         scopes: &[Scope],
         limits: &Limits,
         expires: Option<u64>,
-    ) -> Result<String, StoreError> {
+    ) -> Result<NewKey, StoreError> {
         let id = secret::identifier();
         let text = secret::secret(&id);
         self.database.execute(
             "INSERT INTO keys (id, hash, owner, scopes, limits, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
             params![id, secret::hash(&text), owner, json(&scopes), json(limits), now(), expires],
         )?;
-        Ok(text)
+        Ok(NewKey { id, text })
     }
 
     /// All keys, also those that are not accepted any more, the oldest first.
@@ -225,6 +236,18 @@ impl Store {
         let sql = "UPDATE keys SET hash = ? WHERE id = ? AND revoked IS NULL";
         self.one(id, |database| database.execute(sql, params![secret::hash(&text), id]))?;
         Ok(text)
+    }
+
+    /// Forgets a key: whose it was, and what was used with it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoKey`] where there is none of this identifier.
+    pub fn erase(&mut self, id: &str) -> Result<(), StoreError> {
+        self.one(id, |database| database.execute("DELETE FROM keys WHERE id = ?", [id]))?;
+        self.database.execute("DELETE FROM usage WHERE key = ?", [id])?;
+        // The log of changes has it still.
+        self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
     }
 
     fn one(&mut self, id: &str, write: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Result<(), StoreError> {
@@ -261,8 +284,10 @@ impl Store {
     pub(crate) fn add(&mut self, used: &[Usage]) -> Result<(), StoreError> {
         let transaction = self.database.transaction()?;
         for used in used {
+            // A key that was erased meanwhile stays so.
             transaction.execute(
-                "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key, day) DO UPDATE SET
+                "INSERT INTO usage SELECT ?1, ?2, ?3, ?4, ?5, ?6
+                 WHERE ?1 = ?7 OR EXISTS (SELECT 1 FROM keys WHERE id = ?1) ON CONFLICT (key, day) DO UPDATE SET
                  requests = requests + ?3, prompt_tokens = prompt_tokens + ?4,
                  cached_tokens = cached_tokens + ?5, completion_tokens = completion_tokens + ?6",
                 params![
@@ -271,7 +296,8 @@ impl Store {
                     used.requests,
                     used.prompt_tokens,
                     used.cached_tokens,
-                    used.completion_tokens
+                    used.completion_tokens,
+                    super::ENVIRONMENT
                 ],
             )?;
         }

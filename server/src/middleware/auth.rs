@@ -11,13 +11,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::Author
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::audit::Audit;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::keys::budget::Left;
 use crate::keys::{Key, Scope};
 use crate::state::AppState;
 
-fn is_public(path: &str) -> bool {
+/// Whether anyone may ask it, by its path or its route.
+pub(crate) fn is_public(path: &str) -> bool {
     matches!(path, "/" | "/openapi.json" | "/docs" | "/health/live" | "/health/ready")
         || path.starts_with("/assets/")
         || path.starts_with("/docs/")
@@ -41,6 +43,9 @@ pub(crate) async fn authorize(
     next: Next,
 ) -> Result<Response, ApiError> {
     let path = request.uri().path();
+    if !is_public(path) && path != "/metrics" && app.audit().is_some_and(Audit::is_failing) {
+        return Err(ApiError::Unrecorded);
+    }
     if !app.keys().are_required() {
         return if is_local(&request) { Ok(next.run(request).await) } else { Err(ApiError::ForeignHost) };
     }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use zyron_openapi::Health;
 
+use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -32,7 +33,7 @@ pub(crate) async fn live() -> Json<Health> {
     security(()),
     responses(
         (status = 200, description = "It can.", body = Health),
-        (status = 503, description = "The model is loading, or the server is shutting down.", body = Health),
+        (status = 503, description = "The model is loading, the server is shutting down, or it cannot write its audit log.", body = Health),
     )
 )]
 pub(crate) async fn ready(State(app): State<AppState>) -> (StatusCode, Json<Health>) {
@@ -44,6 +45,9 @@ pub(crate) async fn ready(State(app): State<AppState>) -> (StatusCode, Json<Heal
 
 /// Whether it can be sent requests, or why not.
 pub(crate) fn readiness(app: &AppState) -> Result<(), &'static str> {
+    if app.audit().is_some_and(Audit::is_failing) {
+        return Err("audit log not writable");
+    }
     if let Some(servers) = app.upstream().filter(|_| !app.is_draining()) {
         return if servers.is_any_healthy() { Ok(()) } else { Err("no upstream") };
     }

@@ -118,6 +118,7 @@ impl Setup {
                 let _ = stopped.await;
             };
             app.run(listener, shutdown).await;
+            let _ = tokio::task::spawn_blocking(move || app.close()).await;
         });
         TestServer { base, engine, client: Client::new(), stop: Some(stop), running }
     }

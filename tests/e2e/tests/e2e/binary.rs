@@ -20,6 +20,13 @@ fn from_environment(name: &str) -> PathBuf {
     std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run `cargo xtask test`")).into()
 }
 
+/// The binary with these arguments.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(zyron());
+    command.args(arguments).env_remove("ZYRON_API_KEY");
+    command
+}
+
 pub(crate) fn serve(arguments: &[&str]) -> Command {
     let mut command = Command::new(zyron());
     command.arg("serve").args(["--port", "0"]).args(arguments).env_remove("ZYRON_API_KEY");

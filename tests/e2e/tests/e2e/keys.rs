@@ -9,12 +9,14 @@ use zyron_server::config::Config;
 use zyron_server::keys::{Limits, Scope, Store};
 use zyron_server::{App, StartError};
 
+use crate::files_under;
+
 fn with_state(folder: &Path) -> Setup {
     setup().with("state.folder", folder.display())
 }
 
 fn key(folder: &Path, scopes: &[Scope], limits: &Limits) -> String {
-    Store::open(folder).unwrap().create("Société Exemple", scopes, limits, None).unwrap()
+    Store::open(folder).unwrap().create("Société Exemple", scopes, limits, None).unwrap().text
 }
 
 fn id_of(key: &str) -> &str {
@@ -202,8 +204,7 @@ fn the_command_line_makes_and_ends_keys_and_the_file_has_no_secret() {
     let listed: Value = serde_json::from_slice(&zyron(&state, &["list", "--json"]).stdout).unwrap();
     assert_eq!((&listed[0]["id"], &listed[0]["limits"]["requests_per_minute"]), (&json!(id), &json!(9)));
     let secret = text.rsplit('_').next().unwrap().as_bytes();
-    for file in std::fs::read_dir(&state).unwrap() {
-        let content = std::fs::read(file.unwrap().path()).unwrap();
+    for (_, content) in files_under(&state) {
         assert!(!content.windows(secret.len()).any(|window| window == secret));
     }
     assert!(zyron(&state, &["revoke", &id]).status.success());

@@ -5,6 +5,7 @@
 
 mod admission;
 mod analyse;
+mod audit;
 mod auth;
 mod batching;
 mod binary;
@@ -24,6 +25,7 @@ mod mini;
 mod model_check;
 mod models;
 mod pages;
+mod privacy;
 mod real_model;
 mod responses;
 mod safetensors;
@@ -31,3 +33,20 @@ mod structured;
 mod tokenize;
 mod tools;
 mod upstream;
+
+use std::path::{Path, PathBuf};
+
+/// Every file in a folder and in those within, with its content.
+fn files_under(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_under(&path));
+        } else {
+            let content = std::fs::read(&path).unwrap();
+            files.push((path, content));
+        }
+    }
+    files
+}

@@ -13,7 +13,7 @@ pub(crate) struct RealServer {
     child: Child,
     pub(crate) base: String,
     pub(crate) model: String,
-    client: reqwest::Client,
+    pub(crate) client: reqwest::Client,
 }
 
 impl RealServer {
@@ -42,6 +42,10 @@ impl RealServer {
         let mut server = Self { child, base, model: String::new(), client: reqwest::Client::new() };
         server.get("/v1/models").await["data"][0]["id"].as_str().unwrap().clone_into(&mut server.model);
         server
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

@@ -1,0 +1,58 @@
+//! `zyron privacy`: what is kept about a person, for that person, and its erasure. It is what the state folder has:
+//! keys, their usage and the audit log; no text of a request or an answer is kept.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+use zyron_server::audit;
+use zyron_server::keys::{KeyRecord, Store};
+
+use crate::cli::{PrivacyArgs, PrivacyCommand, Subject};
+
+/// For a running server to see that a key is revoked, and to write what was used with it last.
+const UNTIL_ENDED: Duration = Duration::from_secs(2);
+/// More days than there are.
+const EVER: u64 = 100 * 366;
+
+/// Does what was asked for.
+pub(crate) fn run(args: PrivacyArgs) -> anyhow::Result<()> {
+    let state = &args.state.folder;
+    ensure!(state.is_dir(), "there is no state folder {}", state.display());
+    let mut store = Store::open(state)?;
+    let log = audit::folder(state);
+    match args.command {
+        PrivacyCommand::Export(subject) => {
+            let keys = find(&store, &subject)?;
+            let (mut usage, mut lines) = (Vec::new(), Vec::new());
+            for key in &keys {
+                usage.extend(store.usage(EVER, Some(&key.id))?);
+                audit::about(&log, &key.id, |line| lines.extend(serde_json::from_str::<Value>(line)))?;
+            }
+            println!("{}", serde_json::to_string_pretty(&json!({"keys": keys, "usage": usage, "audit": lines}))?);
+        }
+        PrivacyCommand::Erase(subject) => {
+            let keys = find(&store, &subject)?;
+            for key in &keys {
+                store.revoke(&key.id)?;
+            }
+            std::thread::sleep(UNTIL_ENDED);
+            let mut lines = 0;
+            for key in &keys {
+                store.erase(&key.id)?;
+                lines += audit::erase(&log, &key.id)?;
+            }
+            println!("{} keys are forgotten, and that they asked in {lines} lines of the audit log.", keys.len());
+        }
+    }
+    Ok(())
+}
+
+fn find(store: &Store, Subject { owner, key }: &Subject) -> anyhow::Result<Vec<KeyRecord>> {
+    let is_theirs = |record: &KeyRecord| {
+        owner.as_ref().is_some_and(|owner| record.owner == *owner) || key.as_ref().is_some_and(|key| record.id == *key)
+    };
+    let keys: Vec<KeyRecord> = store.list()?.into_iter().filter(is_theirs).collect();
+    ensure!(!keys.is_empty(), "there is no such key");
+    Ok(keys)
+}
