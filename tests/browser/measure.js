@@ -85,7 +85,7 @@ async function frames(page, work) {
 const results = { frames: {} };
 
 // How large.
-const names = ["zyron_web", "zyron_reader", "zyron_pdf"];
+const names = ["zyron_web", "zyron_markdown", "zyron_reader", "zyron_pdf"];
 const dist = new URL("../../web/dist/", import.meta.url);
 
 results.modules = names.map((name) => {
@@ -158,7 +158,8 @@ doing nothing, on the same machine in the same run; compare with that.
 |---|--:|--:|
 ${sizes.join("\n")}
 
-\`zyron_web\` is the page. \`zyron_reader\` comes with the first file that is read, \`zyron_pdf\` with the first PDF.
+\`zyron_web\` is the page. \`zyron_markdown\` comes with the first answer, \`zyron_reader\` with the first file that is read,
+\`zyron_pdf\` with the first PDF.
 
 First contentful paint in ${results.first_paint_ms.length} new profiles: ${results.first_paint_ms.join(", ")} ms.
 

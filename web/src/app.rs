@@ -1,5 +1,6 @@
 //! The state of the page, each part in a module of its own.
 
+use js_sys::Function;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zyron_openapi::Model;
@@ -10,6 +11,7 @@ use crate::desk::Desk;
 use crate::kept;
 use crate::language::Language;
 use crate::library::Library;
+use crate::markdown::Markdown;
 use crate::settings::Settings;
 use crate::talk::Talk;
 
@@ -44,6 +46,8 @@ pub(crate) struct App {
     pub(crate) talk: Talk,
     /// What is kept in this browser.
     pub(crate) library: Library,
+    /// What draws answers.
+    pub(crate) markdown: Markdown,
     /// What lies over the page.
     pub(crate) panel: RwSignal<Option<Panel>>,
     /// On a screen with room for one: whether the desk is in front, not the conversation.
@@ -73,7 +77,7 @@ pub(crate) enum Panel {
 }
 
 impl App {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(load_markdown: Function) -> Self {
         let kept_key = kept::read(KEY);
         let [settings, compared] = Settings::kept();
         let app = Self {
@@ -88,6 +92,7 @@ impl App {
             desk: Desk::new(),
             talk: Talk::new(),
             library: Library::new(),
+            markdown: Markdown::new(load_markdown),
             panel: RwSignal::new(None),
             shows_desk: RwSignal::new(false),
         };

@@ -29,11 +29,12 @@ mod talk;
 mod view;
 mod words;
 
+use js_sys::Function;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Puts the page into the document.
-#[wasm_bindgen(start)]
-pub fn start() {
+/// Puts the page into the document. `load_markdown` gives a promise of the module that draws answers.
+#[wasm_bindgen]
+pub fn start(load_markdown: Function) {
     console_error_panic_hook::set_once();
-    view::mount();
+    view::mount(load_markdown);
 }

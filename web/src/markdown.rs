@@ -1,122 +1,139 @@
-//! An answer's Markdown as views, while it is being written: [`blocks`](mod@blocks) reads it, [`markdown_view`] draws it.
-//!
-//! No HTML is ever made of it, and nothing that the model said is lost: what is not known here is text.
-//!
-//! The whole is read again in each frame, which is cheap. Drawing is not, so a block whose nodes are the same is left
-//! alone, and in one that changes, elements that are the same stay: a selection or a table's scroll position outlives
-//! what is being written.
-
-mod blocks;
+//! The text of an answer, drawn by `zyron-markdown`: a module of its own, which is loaded with the first answer. Until it
+//! is there, or where it cannot be, the text is shown as it was written.
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 
+use js_sys::{Function, Promise};
+use leptos::html::Div;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::Element;
 
-use self::blocks::{Kind, Node, blocks};
+use crate::conversation::Said;
 
-/// A piece of an answer that is shown in a way of its own: a number with its verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// Where it begins in the answer, in Unicode code points.
-    pub(crate) start: usize,
-    /// Where it ends.
-    pub(crate) end: usize,
-    /// What the caller knows it by.
-    pub(crate) index: usize,
+#[wasm_bindgen]
+extern "C" {
+    /// The module.
+    #[derive(Clone)]
+    type Module;
+    #[wasm_bindgen(method, catch)]
+    fn answer(this: &Module, place: &Element, mark: &JsValue) -> Result<Drawn, JsValue>;
+
+    /// An answer in its place.
+    type Drawn;
+    #[wasm_bindgen(method, catch)]
+    fn show(this: &Drawn, text: &str, marks: &[u32]) -> Result<(), JsValue>;
 }
 
-/// Draws an answer that may be growing, at most once in a frame. `mark` is called for each piece of text under a mark:
-/// a mark that begins in one element and ends in another has several.
-pub(crate) fn markdown_view(
-    text: ArcSignal<String>,
-    marks: ArcSignal<Vec<Mark>>,
-    mark: impl Fn(usize, String) -> AnyView + 'static,
-) -> impl IntoView {
-    let read = {
-        let (text, marks) = (text.clone(), marks.clone());
-        move || text.with_untracked(|text| marks.with_untracked(|marks| blocks(text, marks)))
-    };
-    let shown = RwSignal::new(Vec::<ArcRwSignal<Arc<Node>>>::new());
-    let show = move |nodes: Vec<Arc<Node>>| {
-        let count = shown.with_untracked(|shown| {
-            let changed = shown.iter().zip(&nodes).filter(|(block, node)| block.with_untracked(|block| block != *node));
-            changed.for_each(|(block, node)| block.set(node.clone()));
-            shown.len()
+/// What draws answers, once it is loaded.
+#[derive(Clone, Copy)]
+pub(crate) struct Markdown {
+    module: RwSignal<Option<Module>, LocalStorage>,
+    is_loading: StoredValue<bool>,
+    /// Gives a promise of the module.
+    load: StoredValue<Function, LocalStorage>,
+}
+
+impl Markdown {
+    pub(crate) fn new(load: Function) -> Self {
+        let module = RwSignal::new_local(None);
+        Self { module, is_loading: StoredValue::new(false), load: StoredValue::new_local(load) }
+    }
+
+    /// Loads the module, once; where that failed, again.
+    fn load(self) {
+        if self.is_loading.get_value() {
+            return;
+        }
+        self.is_loading.set_value(true);
+        spawn_local(async move {
+            let promise = self.load.with_value(|load| load.call0(&JsValue::NULL));
+            match JsFuture::from(Promise::resolve(&promise.unwrap_or_default())).await {
+                Ok(module) if module.is_object() => self.module.set(Some(module.unchecked_into())),
+                _ => self.is_loading.set_value(false),
+            }
         });
-        if count != nodes.len() {
-            shown.update(|shown| {
-                shown.truncate(nodes.len());
-                shown.extend(nodes.into_iter().skip(count).map(ArcRwSignal::new));
-            });
-        }
-    };
-    show(read());
-    let is_waiting = Rc::new(Cell::new(false));
-    Effect::new(move |_| {
-        text.track();
-        marks.track();
-        if !is_waiting.replace(true) {
-            let (read, is_waiting) = (read.clone(), is_waiting.clone());
-            request_animation_frame(move || {
-                is_waiting.set(false);
-                // By now it may be off the page, and what `text` is made of with it.
-                if !shown.is_disposed() {
-                    show(read());
-                }
-            });
-        }
-    });
-    let mark = StoredValue::new_local(mark);
-    let block =
-        move |block: ArcRwSignal<Arc<Node>>| move || block.with(|block| mark.with_value(|mark| draw(block, mark)));
-    view! { <For each=move || shown.get() key=ArcRwSignal::clone children=block/> }
-}
-
-fn draw(node: &Node, mark: &dyn Fn(usize, String) -> AnyView) -> AnyView {
-    let (kind, children) = match node {
-        Node::Text(None, text) => return text.clone().into_any(),
-        Node::Text(Some(index), text) => return mark(*index, text.clone()),
-        Node::Break => return view! { <br/> }.into_any(),
-        Node::Rule => return view! { <hr/> }.into_any(),
-        Node::Element(kind, children) => (kind, children),
-    };
-    let draw_all = |nodes: &[Node]| nodes.iter().map(|node| draw(node, mark)).collect_view();
-    let inside = if *kind == Kind::Table { Vec::new() } else { draw_all(children) };
-    match kind {
-        Kind::Paragraph => view! { <p>{inside}</p> }.into_any(),
-        Kind::Heading(3) => view! { <h3>{inside}</h3> }.into_any(),
-        Kind::Heading(4) => view! { <h4>{inside}</h4> }.into_any(),
-        Kind::Heading(5) => view! { <h5>{inside}</h5> }.into_any(),
-        Kind::Heading(_) => view! { <h6>{inside}</h6> }.into_any(),
-        Kind::Quote => view! { <blockquote>{inside}</blockquote> }.into_any(),
-        Kind::CodeBlock => view! { <pre tabindex="0"><code>{inside}</code></pre> }.into_any(),
-        Kind::Code => view! { <code>{inside}</code> }.into_any(),
-        Kind::List { is_ordered: true } => view! { <ol>{inside}</ol> }.into_any(),
-        Kind::List { is_ordered: false } => view! { <ul>{inside}</ul> }.into_any(),
-        Kind::Item(number) => view! { <li value=number.map(|number| number.to_string())>{inside}</li> }.into_any(),
-        Kind::Table => {
-            let (head, body) = children.split_at(children.len().min(1));
-            let table = view! {
-                <table>
-                    <thead>{draw_all(head)}</thead>
-                    <tbody>{draw_all(body)}</tbody>
-                </table>
-            };
-            view! { <div class="scroll" tabindex="0" role="region" aria-label="Tableau">{table}</div> }.into_any()
-        }
-        Kind::Head | Kind::Row => view! { <tr>{inside}</tr> }.into_any(),
-        Kind::Cell { is_heading: true, align } => view! { <th scope="col" class=*align>{inside}</th> }.into_any(),
-        Kind::Cell { align, .. } => view! { <td class=*align>{inside}</td> }.into_any(),
-        Kind::Emphasis => view! { <em>{inside}</em> }.into_any(),
-        Kind::Strong => view! { <strong>{inside}</strong> }.into_any(),
-        Kind::Link { to, title } => {
-            let (to, title) = (to.clone(), Some(title.clone()).filter(|title| !title.is_empty()));
-            view! { <a href=to title=title rel="noopener noreferrer" target="_blank">{inside}</a> }.into_any()
-        }
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Draws in `place` what is said, which may be growing, at most once in a frame. `number` makes the element of one of its
+/// numbers, or of a piece of one, as it is written.
+pub(crate) fn draw(
+    markdown: Markdown,
+    place: NodeRef<Div>,
+    said: ArcRwSignal<Said>,
+    number: impl Fn(usize, String) -> Result<Element, JsValue> + 'static,
+) {
+    markdown.load();
+    let text = StoredValue::new_local(Text { number: Closure::new(number), drawn: None, is_plain: false });
+    let show = {
+        let said = said.clone();
+        move || {
+            // By now it may be off the page.
+            if !text.is_disposed()
+                && let Some(place) = place.get_untracked()
+            {
+                let module = markdown.module.get_untracked();
+                text.update_value(|text| said.with_untracked(|said| text.show(module.as_ref(), &place, said)));
+            }
+        }
+    };
+    let is_waiting = Rc::new(Cell::new(false));
+    Effect::new(move |is_shown: Option<()>| {
+        said.track();
+        markdown.module.track();
+        if is_shown.is_none() {
+            show();
+        } else if !is_waiting.replace(true) {
+            let (show, is_waiting) = (show.clone(), is_waiting.clone());
+            request_animation_frame(move || {
+                is_waiting.set(false);
+                show();
+            });
+        }
+    });
+}
+
+/// A text in its place.
+struct Text {
+    number: Closure<dyn Fn(usize, String) -> Result<Element, JsValue>>,
+    drawn: Option<Drawn>,
+    /// Whether it could not be drawn.
+    is_plain: bool,
+}
+
+impl Text {
+    fn show(&mut self, module: Option<&Module>, place: &Element, said: &Said) {
+        if let Some(module) = module.filter(|_| !self.is_plain) {
+            self.is_plain = self.draw(module, place, said).is_err();
+        }
+        if self.is_plain || module.is_none() {
+            place.set_text_content(None);
+            if !said.text.is_empty()
+                && let Ok(paragraph) = document().create_element("p")
+            {
+                paragraph.set_class_name("plain");
+                paragraph.set_text_content(Some(&said.text));
+                // An element without a parent can be put anywhere.
+                let _ = place.append_child(&paragraph);
+            }
+        }
+    }
+
+    fn draw(&mut self, module: &Module, place: &Element, said: &Said) -> Result<(), JsValue> {
+        let drawn = match self.drawn.take() {
+            Some(drawn) => drawn,
+            None => {
+                place.set_text_content(None);
+                module.answer(place, self.number.as_ref())?
+            }
+        };
+        let marks = said.numbers.iter().flat_map(|number| [number.start as u32, number.end as u32]);
+        self.drawn.insert(drawn).show(&said.text, &marks.collect::<Vec<_>>())
+    }
+}

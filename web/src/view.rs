@@ -6,10 +6,12 @@ mod desk;
 mod exchange;
 mod library;
 mod numbers;
+mod opening;
 mod panel;
 mod settings;
 mod table;
 
+use js_sys::Function;
 use leptos::mount::mount_to_body;
 use leptos::prelude::*;
 
@@ -19,10 +21,10 @@ use crate::focus;
 use crate::language::{Language, tr};
 use crate::words;
 
-/// Puts the page into the document.
-pub(crate) fn mount() {
+/// Puts the page into the document. `load_markdown` gives a promise of the module that draws answers.
+pub(crate) fn mount(load_markdown: Function) {
     mount_to_body(|| {
-        let app = App::new();
+        let app = App::new(load_markdown);
         app.connect();
         app.library.refresh();
         keep_when_hidden(app);

@@ -18,6 +18,8 @@ const SERVER: &[&str] = &[
     "--exclude",
     "zyron-web",
     "--exclude",
+    "zyron-markdown",
+    "--exclude",
     "zyron-reader",
     "--exclude",
     "zyron-pdf",
@@ -26,6 +28,8 @@ const XTASK: &[&str] = &["--package", "xtask"];
 const PAGE: &[&str] = &[
     "-p",
     "zyron-web",
+    "-p",
+    "zyron-markdown",
     "-p",
     "zyron-reader",
     "-p",
@@ -69,8 +73,8 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
     }
     // What the page loads is checked here, too: its modules are no part of the server.
     steps.step("tests of xtask and the page", || {
-        let page = ["test", "--release", "-p", "zyron-web", "-p", "zyron-reader", "-p", "zyron-pdf"];
-        run_program(workspace.cargo(page).args(XTASK))
+        let page = ["zyron-web", "zyron-markdown", "zyron-reader", "zyron-pdf"].map(|name| format!("--package={name}"));
+        run_program(workspace.cargo(["test", "--release"]).args(page).args(XTASK))
     })
 }
 

@@ -15,18 +15,19 @@ use crate::process::run;
 use crate::rust_target;
 use crate::workspace::Workspace;
 
-/// What `cargo` compiles and what the browser loads it as: the page, and what reads files in a worker, PDFs apart.
-const NAMES: [&str; 3] = [PAGE, READER, PDF];
+/// What `cargo` compiles and what the browser loads it as: the page, what draws answers, and what reads files in a worker,
+/// PDFs apart.
+const NAMES: [&str; 4] = [PAGE, MARKDOWN, READER, PDF];
 const PAGE: &str = "zyron_web";
+const MARKDOWN: &str = "zyron_markdown";
 const READER: &str = "zyron_reader";
 const PDF: &str = "zyron_pdf";
 
 /// Builds the page. What has not changed is not written, so that cargo need not embed it again.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     // A profile of its own, for size: what it is built with is used for nothing else.
-    let mut cargo =
-        workspace.cargo(["build", "--profile", "page", "-p", "zyron-web", "-p", "zyron-reader", "-p", "zyron-pdf"]);
-    run(cargo.args(["--target", rust_target::WASM]))?;
+    let mut cargo = workspace.cargo(["build", "--profile", "page", "--target", rust_target::WASM]);
+    run(cargo.args(NAMES.map(|name| format!("--package={}", name.replace('_', "-")))))?;
     let compiled = workspace.target().join(rust_target::WASM).join("page");
     let bound = compiled.join("bound");
     for name in NAMES {
@@ -58,9 +59,11 @@ fn lay_out(sources: &Path, bound: &Path) -> Result<Files> {
         let wasm = add(name, "wasm", read(&bound.join(format!("{name}_bg.wasm")))?);
         Ok([add(name, "js", read(&bound.join(format!("{name}.js")))?), wasm])
     };
-    let ([page, page_wasm], [reader, reader_wasm]) = (module(PAGE)?, module(READER)?);
-    let [pdf, pdf_wasm] = module(PDF)?;
-    let boot = fill(&sources.join("boot.js"), &[("module", &page), ("wasm", &page_wasm)])?;
+    let ([page, page_wasm], [markdown, markdown_wasm]) = (module(PAGE)?, module(MARKDOWN)?);
+    let ([reader, reader_wasm], [pdf, pdf_wasm]) = (module(READER)?, module(PDF)?);
+    let of_markdown = [("markdown_module", &*markdown), ("markdown_wasm", &markdown_wasm)];
+    let of_page = [("module", &*page), ("wasm", &page_wasm)];
+    let boot = fill(&sources.join("boot.js"), &[of_page, of_markdown].concat())?;
     let boot = add("boot", "js", boot.into_bytes());
     let of_reader = [("module", &*reader), ("wasm", &reader_wasm), ("pdf_module", &pdf), ("pdf_wasm", &pdf_wasm)];
     let worker = fill(&sources.join("reader.js"), &of_reader)?;
@@ -119,7 +122,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("style.css"), style).unwrap();
-        fs::write(path("boot.js"), "{{module}} {{wasm}}").unwrap();
+        fs::write(path("boot.js"), "{{module}} {{wasm}} {{markdown_module}} {{markdown_wasm}}").unwrap();
         fs::write(path("reader.js"), "{{module}} {{wasm}} {{pdf_module}} {{pdf_wasm}}").unwrap();
         fs::write(path("index.html"), "{{style}} {{module}} {{boot}} {{reader}}").unwrap();
         for name in NAMES {

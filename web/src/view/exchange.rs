@@ -1,17 +1,17 @@
 //! Questions and answers.
 
 use leptos::prelude::*;
-use zyron_openapi::finance::CheckedNumber;
+use wasm_bindgen::JsValue;
 use zyron_openapi::tools::MessageToolCall;
 
 use super::controls::{button, button_unless, unseen};
-use super::numbers::number_view;
+use super::numbers::number_element;
+use super::opening::open_clicked;
 use crate::app::App;
 use crate::conversation::{Answer, Asked, Ending, Exchange, Said, ToolResult};
 use crate::download::copy;
 use crate::language::tr;
-use crate::markdown::{Mark, markdown_view};
-use crate::words;
+use crate::{markdown, words};
 
 /// The exchanges shown, and what can be done with the whole.
 pub(super) fn exchanges_view(app: App) -> impl IntoView {
@@ -153,7 +153,7 @@ fn answer_view(app: App, id: u32, answer: Answer, is_compared: bool) -> impl Int
         <article class="answer" class:running=move || is_running.get() aria-busy=move || is_running.get().to_string()>
             {is_compared.then(|| view! { <p class="of" data-testid="answer-of">{of}</p> })}
             {move || has_server_calls.get().then(|| server_calls_view(&server_calls.get_untracked()))}
-            <div class="said" data-testid="message-assistant">{said_view(app, spoken)}</div>
+            {text_view(app, spoken)}
             {move || is_silent.get().then(|| view! { <p class="waiting">{tr("Le modèle lit…", "The model is reading…")}</p> })}
             {move || has_calls.get().then(|| calls_view(app, id, calls.with_untracked(|said| said.calls.clone())))}
             <p class="ending">
@@ -164,22 +164,21 @@ fn answer_view(app: App, id: u32, answer: Answer, is_compared: bool) -> impl Int
     }
 }
 
-fn said_view(app: App, said: ArcRwSignal<Said>) -> impl IntoView {
-    let text = {
+/// The text with its numbers, each of which opens what it is from.
+fn text_view(app: App, said: ArcRwSignal<Said>) -> impl IntoView {
+    let number = {
         let said = said.clone();
-        ArcSignal::derive(move || said.with(|said| said.text.clone()))
+        move |at: usize, written: String| {
+            said.with_untracked(|said| match said.numbers.get(at) {
+                Some(number) => number_element(number, &said.facts, &written),
+                None => Err(JsValue::NULL),
+            })
+        }
     };
-    let marks = {
-        let said = said.clone();
-        let mark = |(index, number): (usize, &CheckedNumber)| Mark { start: number.start, end: number.end, index };
-        ArcSignal::derive(move || said.with(|said| said.numbers.iter().enumerate().map(mark).collect()))
-    };
-    markdown_view(text, marks, move |at, written| {
-        said.with_untracked(|said| match said.numbers.get(at) {
-            Some(number) => number_view(app, number, &said.facts, written),
-            None => written.into_any(),
-        })
-    })
+    let place = NodeRef::new();
+    markdown::draw(app.markdown, place, said, number);
+    let click = move |event| open_clicked(app, &event);
+    view! { <div class="said" data-testid="message-assistant" node_ref=place on:click=click></div> }
 }
 
 /// What the server ran for the model, with what it gave.

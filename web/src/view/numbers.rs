@@ -1,38 +1,46 @@
-//! An answer whose numbers say where they are from.
+//! The numbers of an answer, which say where they are from.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsValue;
+use web_sys::Element;
 use zyron_finance::check::Verdict;
 use zyron_finance::facts::SheetFact;
 use zyron_openapi::finance::CheckedNumber;
 
-use crate::app::App;
+use super::opening::OPENS;
 use crate::words;
 
-/// A number of an answer, which opens what it is from.
-pub(super) fn number_view(app: App, number: &CheckedNumber, facts: &[SheetFact], written: String) -> AnyView {
+/// The element of a number, which opens what it is from.
+///
+/// # Errors
+/// Where the browser makes none.
+pub(super) fn number_element(number: &CheckedNumber, facts: &[SheetFact], written: &str) -> Result<Element, JsValue> {
     let (kind, words) = words::verdict(&number.verdict, facts);
-    let opened = opened(&number.verdict, facts);
-    let hidden = format!(" ({words})");
-    match opened {
-        Some(item) => view! {
-            <button type="button" class=format!("number {kind}") title=words on:click=move |_| app.open_item(&item)>
-                {written}<span class="hidden">{hidden}</span>
-            </button>
+    let element = match opened(&number.verdict, facts) {
+        Some(item) => {
+            let button = document().create_element("button")?;
+            button.set_attribute("type", "button")?;
+            button.set_attribute(OPENS, item)?;
+            button
         }
-        .into_any(),
-        None => view! {
-            <span class=format!("number {kind}") title=words>{written}<span class="hidden">{hidden}</span></span>
-        }
-        .into_any(),
-    }
+        None => document().create_element("span")?,
+    };
+    element.set_class_name(&format!("number {kind}"));
+    element.set_attribute("title", &words)?;
+    element.set_text_content(Some(written));
+    let hidden = document().create_element("span")?;
+    hidden.set_class_name("hidden");
+    hidden.set_text_content(Some(&format!(" ({words})")));
+    element.append_child(&hidden)?;
+    Ok(element)
 }
 
 /// The item of the accounts that shows where a number is from.
-fn opened(verdict: &Verdict, facts: &[SheetFact]) -> Option<String> {
+fn opened<'a>(verdict: &Verdict, facts: &'a [SheetFact]) -> Option<&'a str> {
     let id = match verdict {
         Verdict::Source { fact } => fact,
         Verdict::Derived { facts, .. } => facts.first()?,
         Verdict::Given | Verdict::NotFound => return None,
     };
-    facts.iter().find(|fact| fact.id == *id).map(|fact| fact.item.clone())
+    facts.iter().find(|fact| fact.id == *id).map(|fact| fact.item.as_str())
 }

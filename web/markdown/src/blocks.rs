@@ -4,7 +4,6 @@
 //! which would change what is above them. So only the last block of a growing answer changes.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, LinkType, Options, Parser, Tag};
 
@@ -50,7 +49,7 @@ pub(super) enum Kind {
 }
 
 /// The top-level blocks of an answer, or of the beginning of one.
-pub(super) fn blocks(text: &str, marks: &[Mark]) -> Vec<Arc<Node>> {
+pub(super) fn blocks(text: &str, marks: &[Mark]) -> Vec<Node> {
     let source = text.replace("]:", DEFINES);
     let mut reader = Reader { source: &source, marks: places(text, marks), open: vec![Open::default()] };
     let options = Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS;
@@ -64,7 +63,7 @@ pub(super) fn blocks(text: &str, marks: &[Mark]) -> Vec<Arc<Node>> {
         // The beginning of the table's next row.
         blocks.pop();
     }
-    blocks.into_iter().map(Arc::new).collect()
+    blocks
 }
 
 /// What `]:` is replaced by while an answer is read, so that nothing in it is a definition. As long, so that places stay.

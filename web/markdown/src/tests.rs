@@ -1,8 +1,6 @@
 //! What becomes of Markdown that models write, and of what nobody should.
 
-use std::sync::Arc;
-
-use super::blocks::MAX_DEPTH;
+use super::blocks::{Kind, MAX_DEPTH};
 use super::*;
 
 fn mark(start: usize, end: usize, index: usize) -> Mark {
@@ -11,7 +9,7 @@ fn mark(start: usize, end: usize, index: usize) -> Mark {
 
 /// The blocks, short: `p(37 [0:900])`.
 fn short(text: &str, marks: &[Mark]) -> String {
-    blocks(text, marks).iter().map(|block| shown(block)).collect::<Vec<_>>().join(" ")
+    blocks(text, marks).iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 fn shown(node: &Node) -> String {
@@ -130,7 +128,7 @@ fn what_is_being_written_does_not_flicker_as_a_heading() {
 #[test]
 fn finished_blocks_stay_while_an_answer_grows() {
     let text = sample(2_000);
-    let mut before: Vec<Arc<Node>> = Vec::new();
+    let mut before: Vec<Node> = Vec::new();
     for (end, _) in text.char_indices() {
         let now = blocks(&text[..end], &[]);
         let finished = before.len().saturating_sub(1);
@@ -155,7 +153,7 @@ fn nothing_is_lost() {
         let text: String = (0..next(24)).map(|_| WORDS[next(WORDS.len())]).collect();
         let length = text.chars().count() + 1;
         let marks: Vec<Mark> = (0..next(4)).map(|index| mark(next(length), next(length), index)).collect();
-        let nodes: Vec<Node> = blocks(&text, &marks).iter().map(|block| (**block).clone()).collect();
+        let nodes = blocks(&text, &marks);
         let of = |text: &str| text.chars().filter(|char| char.is_alphanumeric()).collect::<String>();
         assert_eq!(of(&content(&nodes)), of(&text), "{text:?} {marks:?}");
     }
