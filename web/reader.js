@@ -1,7 +1,7 @@
 // The worker that reads files, so that the page stays responsive and survives whatever a file does. The page posts
 // { id, call, ...arguments }, and gets { id, value }, { id, refused } with a text in French, or { id, crashed }, after
 // which the worker is of no use.
-import start, { excerpt, exported, read, reading, sample, sha256 } from "{{module}}";
+import start, { amount, excerpt, exported, read, reading, sample, sha256 } from "{{module}}";
 
 const started = start({ module_or_path: "{{wasm}}" });
 
@@ -61,8 +61,11 @@ const calls = {
     return { statement, files: opened.map(({ name, bytes }) => ({ name, sha256: sha256(bytes) })) };
   },
 
-  // statement: JSON, corrections: JSON → JSON of a Reading
+  // statement: JSON, corrections: JSON → JSON of { reading: a Reading, charts }
   reading: ({ statement, corrections }) => reading(statement, corrections),
+
+  // written: "12 345,67" → "12345.67"
+  amount: ({ written }) => amount(written),
 
   // files: [File], place: JSON of a Place → JSON of an Excerpt
   async excerpt({ files, place }) {
@@ -85,13 +88,13 @@ const calls = {
   // kind: "markdown", "csv" or "xlsx", statement: JSON, corrections: JSON, notes: JSON of texts → Uint8Array
   export: ({ kind, statement, corrections, notes }) => exported(kind, statement, corrections, notes),
 
-  // file: File, a PDF or a text → JSON of the texts of its pages
+  // file: File, a PDF or a text → JSON of { pages }, their texts
   async text({ file }) {
     const opened = await open(file);
-    if (!isPdf(opened)) return JSON.stringify([decode(opened).slice(0, MOST_TEXT)]);
+    if (!isPdf(opened)) return JSON.stringify({ pages: [decode(opened).slice(0, MOST_TEXT)] });
     const { pages } = JSON.parse(await pdf(opened));
     const line = (cells) => cells.filter((cell) => cell).join("\t");
-    return JSON.stringify(pages.map((page) => page.map(line).join("\n")));
+    return JSON.stringify({ pages: pages.map((page) => page.map(line).join("\n")) });
   },
 
   // → [File]

@@ -1,8 +1,8 @@
 //! Wire types of Zyron's OpenAI-compatible API.
 //!
-//! Shared by the server, the playground and the tests, so a field is spelled once. The names are those of OpenAI's
-//! specification. This crate holds no policy: which values are accepted is the server's `validate` stage, and it
-//! builds for wasm32. With the feature `utoipa` each type carries its OpenAPI schema.
+//! Shared by the server and the tests, so a field is spelled once. The names are those of OpenAI's specification. This
+//! crate holds no policy: which values are accepted is the server's `validate` stage, and it builds for wasm32.
+//! With the feature `utoipa` each type carries its OpenAPI schema.
 
 pub mod chat_completions;
 pub mod completions;

@@ -3,8 +3,6 @@
 use js_sys::Function;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zyron_openapi::Model;
-use zyron_openapi::finance::FinanceTemplate;
 
 use crate::api::{self, Ask, Failure};
 use crate::desk::Desk;
@@ -14,6 +12,7 @@ use crate::library::Library;
 use crate::markdown::Markdown;
 use crate::settings::Settings;
 use crate::talk::Talk;
+use crate::wire::{Model, Template};
 
 /// How long until a model that is loading is asked for again.
 const LOADING_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -29,7 +28,7 @@ pub(crate) struct App {
     /// The models served, once known.
     pub(crate) models: RwSignal<Vec<Model>>,
     /// The analyses on offer.
-    pub(crate) templates: RwSignal<Vec<FinanceTemplate>>,
+    pub(crate) templates: RwSignal<Vec<Template>>,
     /// The API key, where the server asks for one.
     pub(crate) key: RwSignal<String>,
     /// Whether this browser keeps the key.

@@ -4,16 +4,13 @@
 //! tree is shown. Nothing is lost by it. [`crate::talk`] is what happens to a conversation on the page.
 
 use leptos::prelude::*;
-use serde::{Deserialize, Serialize};
-use zyron_finance::facts::SheetFact;
-use zyron_openapi::finance::{CheckedNumber, ServerToolCall};
-use zyron_openapi::tools::MessageToolCall;
-use zyron_openapi::{FinishReason, Usage};
 
+use crate::json::{self, Json};
 use crate::settings::Settings;
+use crate::wire::{Call, Fact, FinishReason, Number, ServerCall, Usage};
 
 /// A conversation as it is kept.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Conversation {
     /// Unique in this browser.
     pub(crate) id: String,
@@ -28,7 +25,7 @@ pub(crate) struct Conversation {
 }
 
 /// A question and its answer, or its answers where models, parameters or prompts are compared.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     /// Unique in its conversation.
     pub(crate) id: u32,
@@ -41,8 +38,7 @@ pub(crate) struct Exchange {
 }
 
 /// What the model was asked.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Asked {
     /// In the analyst's words; may be empty beside a template.
     pub(crate) question: String,
@@ -57,7 +53,7 @@ pub(crate) struct Asked {
 }
 
 /// An analysis on offer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen {
     /// Its name in a request.
     pub(crate) id: String,
@@ -66,7 +62,7 @@ pub(crate) struct Chosen {
 }
 
 /// What a tool gave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ToolResult {
     /// The call's id.
     pub(crate) id: String,
@@ -75,29 +71,27 @@ pub(crate) struct ToolResult {
 }
 
 /// An answer, and how it was asked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     /// The parameters that went with the question.
     pub(crate) settings: Settings,
     /// What was said so far.
-    #[serde(with = "content")]
     pub(crate) said: ArcRwSignal<Said>,
 }
 
 /// What a model has said.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Said {
     /// The text.
     pub(crate) text: String,
     /// Its numbers, each with where it is from, where accounts went with the question.
-    pub(crate) numbers: Vec<CheckedNumber>,
+    pub(crate) numbers: Vec<Number>,
     /// The figures that they name.
-    pub(crate) facts: Vec<SheetFact>,
+    pub(crate) facts: Vec<Fact>,
     /// What the model calls, for the developer to run.
-    pub(crate) calls: Vec<MessageToolCall>,
+    pub(crate) calls: Vec<Call>,
     /// What the server ran for it.
-    pub(crate) server_calls: Vec<ServerToolCall>,
+    pub(crate) server_calls: Vec<ServerCall>,
     /// The model, as the server names it.
     pub(crate) model: String,
     /// When it began, in milliseconds since 1970.
@@ -107,7 +101,7 @@ pub(crate) struct Said {
 }
 
 /// How an answer ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Ending {
     /// The model was done, or its limit was reached.
     Finished(FinishReason, Stats),
@@ -118,7 +112,7 @@ pub(crate) enum Ending {
 }
 
 /// How fast an answer came.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stats {
     /// From the click to the first text, in milliseconds. None if there was no text.
     pub(crate) first_text_ms: Option<f64>,
@@ -172,21 +166,164 @@ pub(crate) fn newest_behind(exchanges: &[Exchange], id: u32) -> u32 {
     std::iter::successors(Some(id), next).take(exchanges.len()).last().unwrap_or(id)
 }
 
-/// A signal is kept as what is in it.
-mod content {
-    use leptos::prelude::*;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+// As it is kept, in JSON. What was added since is not in a conversation that was kept before.
 
-    use super::{Ending, Said};
-
-    pub(super) fn serialize<S: Serializer>(said: &ArcRwSignal<Said>, serializer: S) -> Result<S::Ok, S::Error> {
-        said.with_untracked(|said| said.serialize(serializer))
+impl Conversation {
+    pub(crate) fn of(conversation: &Json) -> Option<Self> {
+        Some(Self {
+            id: conversation.text("id")?,
+            title: conversation.text("title")?,
+            desk: conversation.text("desk"),
+            exchanges: conversation.all("exchanges", Exchange::of)?,
+            leaf: conversation.number("leaf").map(|id| id as u32),
+        })
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ArcRwSignal<Said>, D::Error> {
-        let mut said = Said::deserialize(deserializer)?;
+    pub(crate) fn json(&self) -> String {
+        json::object(&[
+            ("id", json::text(&self.id)),
+            ("title", json::text(&self.title)),
+            ("desk", json::optional(self.desk.as_deref(), json::text)),
+            ("exchanges", json::list(self.exchanges.iter().map(Exchange::json))),
+            ("leaf", json::optional(self.leaf, |id| id.to_string())),
+        ])
+    }
+}
+
+impl Exchange {
+    fn of(exchange: &Json) -> Option<Self> {
+        Some(Self {
+            id: exchange.number("id")? as u32,
+            parent: exchange.number("parent").map(|id| id as u32),
+            asked: Asked::of(&exchange.field("asked")),
+            answers: exchange.all("answers", Answer::of)?,
+        })
+    }
+
+    fn json(&self) -> String {
+        json::object(&[
+            ("id", self.id.to_string()),
+            ("parent", json::optional(self.parent, |id| id.to_string())),
+            ("asked", self.asked.json()),
+            ("answers", json::list(self.answers.iter().map(Answer::json))),
+        ])
+    }
+}
+
+impl Asked {
+    fn of(asked: &Json) -> Self {
+        let template = asked.field("template");
+        Self {
+            question: asked.text("question").unwrap_or_default(),
+            template: template.text("id").zip(template.text("title")).map(|(id, title)| Chosen { id, title }),
+            has_accounts: asked.is("has_accounts"),
+            has_document: asked.is("has_document"),
+            results: asked.all("results", ToolResult::of).unwrap_or_default(),
+        }
+    }
+
+    fn json(&self) -> String {
+        let template = |template: &Chosen| {
+            json::object(&[("id", json::text(&template.id)), ("title", json::text(&template.title))])
+        };
+        json::object(&[
+            ("question", json::text(&self.question)),
+            ("template", json::optional(self.template.as_ref(), template)),
+            ("has_accounts", self.has_accounts.to_string()),
+            ("has_document", self.has_document.to_string()),
+            ("results", json::list(self.results.iter().map(ToolResult::json))),
+        ])
+    }
+}
+
+impl ToolResult {
+    fn of(result: &Json) -> Option<Self> {
+        Some(Self { id: result.text("id")?, text: result.text("text")? })
+    }
+
+    fn json(&self) -> String {
+        json::object(&[("id", json::text(&self.id)), ("text", json::text(&self.text))])
+    }
+}
+
+impl Answer {
+    fn of(answer: &Json) -> Option<Self> {
+        let mut said = Said::of(&answer.field("said"));
         // Whatever was being said when the page was closed has ended with it.
         said.ending.get_or_insert(Ending::Stopped);
-        Ok(ArcRwSignal::new(said))
+        Some(Self { settings: Settings::of(&answer.field("settings")), said: ArcRwSignal::new(said) })
+    }
+
+    fn json(&self) -> String {
+        json::object(&[("settings", self.settings.json()), ("said", self.said.with_untracked(Said::json))])
+    }
+}
+
+impl Said {
+    fn of(said: &Json) -> Self {
+        Self {
+            text: said.text("text").unwrap_or_default(),
+            numbers: said.all("numbers", Number::of).unwrap_or_default(),
+            facts: said.all("facts", Fact::of).unwrap_or_default(),
+            calls: said.all("calls", Call::of).unwrap_or_default(),
+            server_calls: said.all("server_calls", ServerCall::of).unwrap_or_default(),
+            model: said.text("model").unwrap_or_default(),
+            began: said.number("began").unwrap_or_default(),
+            ending: Ending::of(said),
+        }
+    }
+
+    fn json(&self) -> String {
+        json::object(&[
+            ("text", json::text(&self.text)),
+            ("numbers", json::list(self.numbers.iter().map(Number::json))),
+            ("facts", json::list(self.facts.iter().map(Fact::json))),
+            ("calls", json::list(self.calls.iter().map(Call::json))),
+            ("server_calls", json::list(self.server_calls.iter().map(ServerCall::json))),
+            ("model", json::text(&self.model)),
+            ("began", json::number(self.began)),
+            ("ending", json::optional(self.ending.as_ref(), Ending::json)),
+        ])
+    }
+}
+
+impl Ending {
+    fn of(said: &Json) -> Option<Self> {
+        match said.text("ending").as_deref() {
+            Some("Stopped") => return Some(Self::Stopped),
+            Some(_) => return Some(Self::Failed),
+            None => {}
+        }
+        let finished = said.field("ending").items("Finished")?;
+        let [reason, stats] = &finished[..] else { return None };
+        Some(Self::Finished(FinishReason::of(&reason.as_text()?)?, Stats::of(stats)))
+    }
+
+    fn json(&self) -> String {
+        match self {
+            Self::Finished(reason, stats) => {
+                json::object(&[("Finished", json::list([json::text(reason.name()), stats.json()]))])
+            }
+            Self::Stopped => json::text("Stopped"),
+            Self::Failed => json::text("Failed"),
+        }
+    }
+}
+
+impl Stats {
+    fn of(stats: &Json) -> Self {
+        Self {
+            first_text_ms: stats.number("first_text_ms"),
+            tokens_per_second: stats.number("tokens_per_second"),
+            usage: Usage::of(&stats.field("usage")),
+        }
+    }
+
+    fn json(&self) -> String {
+        json::object(&[
+            ("first_text_ms", json::optional(self.first_text_ms, json::number)),
+            ("tokens_per_second", json::optional(self.tokens_per_second, json::number)),
+            ("usage", json::optional(self.usage, Usage::json)),
+        ])
     }
 }

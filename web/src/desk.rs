@@ -6,23 +6,18 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use js_sys::{Array, Reflect, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{File, ScrollIntoViewOptions, ScrollLogicalPosition};
-use zyron_finance::Correction;
-use zyron_finance::import::Excerpt;
-use zyron_finance::reading::Reading;
-use zyron_finance::statement::Place;
 
 use crate::app::{App, Panel, unique};
 use crate::focus;
-use crate::json;
+use crate::json::{self, Json};
 use crate::language::tr;
 use crate::reader::{ReadError, Reader};
+use crate::reading::{Excerpt, Place, Reading};
 
 /// What the page knows of a company's accounts.
 #[derive(Clone, Copy)]
@@ -35,8 +30,8 @@ pub(crate) struct Desk {
     pub(crate) files: RwSignal<Vec<File>, LocalStorage>,
     /// What is known of them.
     pub(crate) sources: RwSignal<Vec<Source>>,
-    /// What was corrected by hand, in its order.
-    pub(crate) corrections: RwSignal<Vec<Correction>>,
+    /// What was corrected by hand, in its order: each as the worker reads it, in JSON.
+    pub(crate) corrections: RwSignal<Vec<String>>,
     /// A document that is no accounts, to be asked about.
     pub(crate) document: RwSignal<Option<Arc<Document>>>,
     /// Whether files are being read.
@@ -64,7 +59,7 @@ pub(crate) struct Document {
 }
 
 /// A file that accounts were read from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     /// Its name.
     pub(crate) name: String,
@@ -73,11 +68,38 @@ pub(crate) struct Source {
 }
 
 /// A desk as it is kept, but for its files.
-#[derive(Serialize, Deserialize)]
 pub(crate) struct KeptDesk {
     statement: String,
     sources: Vec<Source>,
-    corrections: Vec<Correction>,
+    corrections: Vec<String>,
+}
+
+impl Source {
+    fn of(source: &Json) -> Option<Self> {
+        Some(Self { name: source.text("name")?, sha256: source.text("sha256")? })
+    }
+
+    fn json(&self) -> String {
+        json::object(&[("name", json::text(&self.name)), ("sha256", json::text(&self.sha256))])
+    }
+}
+
+impl KeptDesk {
+    pub(crate) fn of(desk: &Json) -> Option<Self> {
+        Some(Self {
+            statement: desk.text("statement")?,
+            sources: desk.all("sources", Source::of)?,
+            corrections: desk.items("corrections")?.iter().map(Json::written).collect(),
+        })
+    }
+
+    pub(crate) fn json(&self) -> String {
+        json::object(&[
+            ("statement", json::text(&self.statement)),
+            ("sources", json::list(self.sources.iter().map(Source::json))),
+            ("corrections", json::list(self.corrections.clone())),
+        ])
+    }
 }
 
 impl Desk {
@@ -156,7 +178,7 @@ impl Desk {
         id: String,
         statement: Rc<str>,
         sources: Vec<Source>,
-        corrections: Vec<Correction>,
+        corrections: Vec<String>,
         files: Vec<File>,
         reading: Reading,
     ) {
@@ -169,10 +191,9 @@ impl Desk {
         self.reading.set(Some(Arc::new(reading)));
     }
 
-    async fn compute(self, statement: &str, corrections: &[Correction]) -> Result<Reading, ReadError> {
-        let corrections = serde_json::to_string(corrections).map_err(|_| ReadError::Crashed)?;
-        let arguments = [("statement", statement.into()), ("corrections", corrections.into())];
-        parsed(&self.call("reading", &arguments).await?)
+    async fn compute(self, statement: &str, corrections: &[String]) -> Result<Reading, ReadError> {
+        let arguments = [("statement", statement.into()), ("corrections", json::list(corrections.to_vec()).into())];
+        parsed(&self.call("reading", &arguments).await?, Reading::of)
     }
 
     async fn call(self, name: &str, arguments: &[(&str, JsValue)]) -> Result<JsValue, ReadError> {
@@ -184,18 +205,18 @@ impl Desk {
     /// # Errors
     /// Where the worker crashed.
     pub(crate) async fn export(self, kind: &str, notes: &[String]) -> Result<Vec<u8>, ReadError> {
-        let written = |value: Result<String, serde_json::Error>| value.map_err(|_| ReadError::Crashed);
         let arguments = [
             ("kind", kind.into()),
             ("statement", (&*self.statement.get_untracked()).into()),
-            ("corrections", written(serde_json::to_string(&self.corrections.get_untracked()))?.into()),
-            ("notes", written(serde_json::to_string(notes))?.into()),
+            ("corrections", json::list(self.corrections.get_untracked()).into()),
+            ("notes", json::list(notes.iter().map(|note| json::text(note))).into()),
         ];
         Ok(Uint8Array::new(&self.call("export", &arguments).await?).to_vec())
     }
 
     async fn open_document(self, file: &File) -> Result<(), ReadError> {
-        let pages: Vec<String> = parsed(&self.call("text", &[("file", file.into())]).await?)?;
+        let text = self.call("text", &[("file", file.into())]).await?;
+        let pages = parsed(&text, |pages| Some(pages.texts("pages")))?;
         self.document.set(Some(Arc::new(Document { name: file.name(), pages })));
         Ok(())
     }
@@ -231,7 +252,7 @@ impl App {
                 (Err(ReadError::Refused(_)), [file]) if is_pdf(file) => return desk.open_document(file).await,
                 (read, _) => read?,
             };
-            let (statement, sources) = of_files(&read).ok_or(ReadError::Crashed)?;
+            let (statement, sources) = of_files(read).ok_or(ReadError::Crashed)?;
             let reading = desk.compute(&statement, &[]).await?;
             desk.put(unique(), statement, sources, Vec::new(), files, reading);
             self.library.keep_desk(self);
@@ -258,7 +279,7 @@ impl App {
     }
 
     /// Takes these corrections in the place of those before; everything follows from them.
-    pub(crate) fn correct(self, corrections: Vec<Correction>) {
+    pub(crate) fn correct(self, corrections: Vec<String>) {
         let desk = self.desk;
         desk.work(async move {
             let reading = desk.compute(&desk.statement.get_untracked(), &corrections).await?;
@@ -268,6 +289,44 @@ impl App {
             focus::if_lost(row.into_iter().chain(["#files".to_owned()]));
             self.library.keep_desk(self);
             Ok(())
+        });
+    }
+
+    /// Corrects something else, too.
+    fn correct_too(self, correction: &[(&str, String)]) {
+        let mut corrections = self.desk.corrections.get_untracked();
+        corrections.push(json::object(correction));
+        self.correct(corrections);
+    }
+
+    /// Takes an account out of a line, or the whole line without one, and adds it to another. `year` is the last day of the
+    /// fiscal year, as corrections name it.
+    pub(crate) fn move_to(self, year: &str, from: &str, account: Option<&str>, to: &str) {
+        let text = |name: &'static str, value| (name, json::text(value));
+        let mut correction = vec![text("kind", "move"), text("year", year), text("from", from), text("to", to)];
+        correction.extend(account.map(|account| text("account", account)));
+        self.correct_too(&correction);
+    }
+
+    /// Gives a line the amount that the analyst has written.
+    pub(crate) fn set_amount(self, year: String, line: String, written: String) {
+        let desk = self.desk;
+        spawn_local(async move {
+            match desk.call("amount", &[("written", written.into())]).await {
+                Ok(value) => {
+                    let value = value.as_string().unwrap_or_default();
+                    let fields = [("kind", "set"), ("year", &*year), ("line", &*line), ("value", &*value)];
+                    self.correct_too(&fields.map(|(name, value)| (name, json::text(value))));
+                }
+                Err(ReadError::Refused(_)) => {
+                    let words = tr(
+                        "Corriger\u{a0}: un montant est attendu, comme 12\u{202f}345,67.",
+                        "Correct: an amount is expected, such as 12 345,67.",
+                    );
+                    desk.error.set(Some(words.to_owned()));
+                }
+                Err(error) => desk.error.set(Some(words(error))),
+            }
         });
     }
 
@@ -285,9 +344,8 @@ impl App {
         }
         desk.work(async move {
             let files: Array = files.iter().collect();
-            let place = serde_json::to_string(&place).map_err(|_| ReadError::Crashed)?;
-            let excerpt: Excerpt =
-                parsed(&desk.call("excerpt", &[("files", files.into()), ("place", place.into())]).await?)?;
+            let found = desk.call("excerpt", &[("files", files.into()), ("place", place.json().into())]).await?;
+            let excerpt = parsed(&found, Excerpt::of)?;
             desk.excerpt.set(Some(Arc::new(excerpt)));
             self.panel.set(Some(Panel::Source));
             Ok(())
@@ -315,9 +373,10 @@ impl App {
     }
 }
 
-fn parsed<T: DeserializeOwned>(text: &JsValue) -> Result<T, ReadError> {
+fn parsed<T>(said: &JsValue, of: impl FnOnce(&Json) -> Option<T>) -> Result<T, ReadError> {
+    let said = Json::read(&said.as_string().unwrap_or_default()).ok();
     // What the worker says is of the same build as the page.
-    json::read(&text.as_string().unwrap_or_default()).map_err(|_| ReadError::Crashed)
+    said.and_then(|said| of(&said)).ok_or(ReadError::Crashed)
 }
 
 fn is_pdf(file: &File) -> bool {
@@ -325,11 +384,9 @@ fn is_pdf(file: &File) -> bool {
 }
 
 /// What the worker read of files.
-fn of_files(read: &JsValue) -> Option<(Rc<str>, Vec<Source>)> {
-    let text = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok()?.as_string();
-    let source = |file: JsValue| Some(Source { name: text(&file, "name")?, sha256: text(&file, "sha256")? });
-    let files = Reflect::get(read, &"files".into()).ok()?.dyn_into::<Array>().ok()?;
-    Some((text(read, "statement")?.into(), files.iter().filter_map(source).collect()))
+fn of_files(read: JsValue) -> Option<(Rc<str>, Vec<Source>)> {
+    let read = Json::from(read);
+    Some((read.text("statement")?.into(), read.all("files", Source::of)?))
 }
 
 fn words(error: ReadError) -> String {

@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zyron_finance::check::Verdict;
 
 use crate::app::App;
 use crate::conversation::{Exchange, Said};
 use crate::download::download;
 use crate::language::tr;
+use crate::wire::Verdict;
 use crate::words::{self, filled};
 
 /// A form of an analysis.

@@ -8,7 +8,6 @@
 
 mod api;
 mod app;
-mod charts;
 mod code;
 mod conversation;
 mod desk;
@@ -21,12 +20,15 @@ mod language;
 mod library;
 mod markdown;
 mod reader;
+mod reading;
 mod request;
 mod settings;
+mod sse;
 mod store;
 mod stream;
 mod talk;
 mod view;
+mod wire;
 mod words;
 
 use js_sys::Function;

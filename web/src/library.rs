@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
@@ -14,7 +13,7 @@ use crate::conversation::Conversation;
 use crate::desk::KeptDesk;
 use crate::download::download;
 use crate::focus;
-use crate::json;
+use crate::json::{self, Json};
 use crate::language::tr;
 use crate::store::{Kind, Record, Refused, Store, refused};
 use crate::words;
@@ -48,24 +47,9 @@ impl Entry {
     }
 }
 
-/// Everything that is kept, but the files that accounts were read from.
-#[derive(Serialize, Deserialize)]
-struct Backup {
-    /// Of this form.
-    zyron_backup: u32,
-    conversations: Vec<Kept<Conversation>>,
-    desks: Vec<Kept<KeptDesk>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Kept<T> {
-    id: String,
-    title: String,
-    updated: f64,
-    data: T,
-}
-
-const BACKUP: u32 = 1;
+/// The form of a backup: everything that is kept, but the files that accounts were read from.
+const BACKUP: &str = "zyron_backup";
+const VERSION: f64 = 1.0;
 
 impl Library {
     pub(crate) fn new() -> Self {
@@ -92,7 +76,7 @@ impl Library {
     /// Keeps the conversation on the page.
     pub(crate) fn keep_talk(self, app: App) {
         let Some(conversation) = app.talk.to_keep(app.desk.kept_as()) else { return };
-        let Ok(data) = serde_json::to_string(&conversation) else { return };
+        let data = conversation.json();
         let Conversation { id, title, .. } = conversation;
         self.keep(Kind::Conversation, Record { id, title, updated: js_sys::Date::now(), data, files: Vec::new() });
     }
@@ -100,7 +84,7 @@ impl Library {
     /// Keeps the desk with its files.
     pub(crate) fn keep_desk(self, app: App) {
         let Some((id, title, desk)) = app.desk.to_keep() else { return };
-        let Ok(data) = serde_json::to_string(&desk) else { return };
+        let data = desk.json();
         let files = app.desk.files.get_untracked();
         self.keep(Kind::Desk, Record { id, title, updated: js_sys::Date::now(), data, files });
     }
@@ -129,7 +113,7 @@ impl Library {
         self.keep_talk(app);
         self.try_to(async move {
             let Some(record) = self.store().await?.get(Kind::Conversation, &id).await? else { return Ok(()) };
-            let conversation: Conversation = json::read(&record.data).map_err(|error| refused(&error))?;
+            let conversation = kept(&record, Conversation::of)?;
             let desk = conversation.desk.clone();
             app.talk.open(conversation);
             match desk.filter(|desk| app.desk.kept_as().as_ref() != Some(desk)) {
@@ -146,8 +130,8 @@ impl Library {
 
     async fn put_desk(self, app: App, id: String) -> Result<(), Refused> {
         let Some(record) = self.store().await?.get(Kind::Desk, &id).await? else { return Ok(()) };
-        let kept: KeptDesk = json::read(&record.data).map_err(|error| refused(&error))?;
-        app.desk.restore(record.id, kept, record.files);
+        let desk = kept(&record, KeptDesk::of)?;
+        app.desk.restore(record.id, desk, record.files);
         Ok(())
     }
 
@@ -170,12 +154,11 @@ impl Library {
     pub(crate) fn back_up(self) {
         self.try_to(async move {
             let store = self.store().await?;
-            let backup = Backup {
-                zyron_backup: BACKUP,
-                conversations: read(store.all(Kind::Conversation).await?)?,
-                desks: read(store.all(Kind::Desk).await?)?,
-            };
-            let text = serde_json::to_string(&backup).map_err(|error| refused(&error))?;
+            let text = json::object(&[
+                (BACKUP, json::number(VERSION)),
+                ("conversations", saved(store.all(Kind::Conversation).await?)),
+                ("desks", saved(store.all(Kind::Desk).await?)),
+            ]);
             download("zyron-sauvegarde.json", "application/json", text.as_bytes())
         });
     }
@@ -185,17 +168,14 @@ impl Library {
         self.notice.set(None);
         self.try_to(async move {
             let text = JsFuture::from(file.text()).await.map_err(|_| file.name())?.as_string().unwrap_or_default();
-            let backup: Backup =
-                json::read(&text).ok().filter(|backup: &Backup| backup.zyron_backup == BACKUP).ok_or_else(|| {
-                    words::filled(
-                        tr("{} n’est pas une sauvegarde de Zyron", "{} is no backup of Zyron"),
-                        &[&file.name()],
-                    )
-                })?;
+            let (conversations, desks) = backup(&text).ok_or_else(|| {
+                let message = tr("{} n’est pas une sauvegarde de Zyron", "{} is no backup of Zyron");
+                words::filled(message, &[&file.name()])
+            })?;
             let store = self.store().await?;
-            let counts = [backup.conversations.len(), backup.desks.len()].map(|count| count.to_string());
-            write(&store, Kind::Conversation, backup.conversations).await?;
-            write(&store, Kind::Desk, backup.desks).await?;
+            let counts = [conversations.len(), desks.len()].map(|count| count.to_string());
+            put(&store, Kind::Conversation, conversations).await?;
+            put(&store, Kind::Desk, desks).await?;
             let message =
                 tr("Restauré\u{a0}: conversations {}, comptes {}.", "Restored: conversations {}, accounts {}.");
             self.notice.set(Some(words::filled(message, &[&counts[0], &counts[1]])));
@@ -223,20 +203,39 @@ impl Library {
     }
 }
 
-fn read<T: for<'de> Deserialize<'de>>(records: Vec<Record>) -> Result<Vec<Kept<T>>, Refused> {
-    let kept = |record: Record| {
-        let data = json::read(&record.data).map_err(|error| refused(&error))?;
-        Ok(Kept { id: record.id, title: record.title, updated: record.updated, data })
-    };
-    records.into_iter().map(kept).collect()
+fn kept<T>(record: &Record, of: fn(&Json) -> Option<T>) -> Result<T, Refused> {
+    let data = Json::read(&record.data).map_err(|reason| refused(&reason))?;
+    of(&data).ok_or_else(|| refused(&record.id))
 }
 
-async fn write<T: Serialize>(store: &Store, kind: Kind, all: Vec<Kept<T>>) -> Result<(), Refused> {
-    for Kept { id, title, updated, data } in all {
-        let data = serde_json::to_string(&data).map_err(|error| refused(&error))?;
+/// Records as a backup has them.
+fn saved(records: Vec<Record>) -> String {
+    let record = |Record { id, title, updated, data, .. }: Record| {
+        let [id, title] = [("id", json::text(&id)), ("title", json::text(&title))];
+        json::object(&[id, title, ("updated", json::number(updated)), ("data", data)])
+    };
+    json::list(records.into_iter().map(record))
+}
+
+/// The conversations and the desks of a backup; nothing where the text is none.
+fn backup(text: &str) -> Option<(Vec<Record>, Vec<Record>)> {
+    let backup = Json::read(text).ok().filter(|backup| backup.number(BACKUP) == Some(VERSION))?;
+    let conversation = |record: &Json| restored(record, |data| Some(Conversation::of(data)?.json()));
+    let desk = |record: &Json| restored(record, |data| Some(KeptDesk::of(data)?.json()));
+    Some((backup.all("conversations", conversation)?, backup.all("desks", desk)?))
+}
+
+fn restored(record: &Json, data: fn(&Json) -> Option<String>) -> Option<Record> {
+    let data = data(&record.field("data"))?;
+    let [id, title] = [record.text("id")?, record.text("title")?];
+    Some(Record { id, title, updated: record.number("updated")?, data, files: Vec::new() })
+}
+
+async fn put(store: &Store, kind: Kind, records: Vec<Record>) -> Result<(), Refused> {
+    for mut record in records {
         // Files that are still here stay with their desk.
-        let files = store.get(kind, &id).await?.map(|record| record.files).unwrap_or_default();
-        store.put(kind, &Record { id, title, updated, data, files }).await?;
+        record.files = store.get(kind, &record.id).await?.map(|record| record.files).unwrap_or_default();
+        store.put(kind, &record).await?;
     }
     Ok(())
 }

@@ -1,18 +1,18 @@
 //! From a conversation to the request that has it go on: a chat completion, or a commentary on what lies on the desk.
 
-use leptos::prelude::GetUntracked;
-use serde_json::{Value, json};
-use zyron_openapi::{ChatCompletionMessageParam, MessageContent, Role, StreamOptions};
+use leptos::prelude::WithUntracked;
 
 use crate::api::Ask;
-use crate::conversation::{Asked, Exchange, ToolResult};
+use crate::conversation::{Asked, Exchange, Said, ToolResult};
+use crate::json;
 use crate::settings::Settings;
+use crate::wire::Call;
 
 /// What an analysis is about.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Material {
-    /// The accounts, as a request has them.
-    pub(crate) statement: Option<Value>,
+    /// The accounts, as a request has them, in JSON.
+    pub(crate) statement: Option<String>,
     /// The text of a document.
     pub(crate) text: Option<String>,
 }
@@ -30,37 +30,31 @@ pub(crate) fn ask(
     material: Option<Material>,
 ) -> Result<Ask, String> {
     let is_analysis = material.is_some();
-    let mut body = json!({"model": model});
+    let mut fields = vec![("model", json::text(model))];
     let path = if is_analysis { &path[beginning(path)..] } else { path };
     let messages = messages(settings, path, column, is_analysis);
     match material {
         Some(Material { statement, text }) => {
             // The question that began it is put behind the accounts, what was said since behind that.
             let began = path.first().map(|exchange| exchange.asked.clone()).unwrap_or_default();
-            for (name, value) in [("statement", statement), ("text", text.map(Value::from))] {
-                if let Some(value) = value {
-                    body[name] = value;
-                }
-            }
-            if let Some(template) = began.template {
-                body["template"] = json!(template.id);
-            }
-            if !began.question.is_empty() {
-                body["question"] = json!(began.question);
-            }
-            if messages.len() > 1 {
-                body["messages"] = json!(messages[1..]);
-            }
+            let question = Some(&began.question).filter(|question| !question.is_empty());
+            let since = messages.get(1..).filter(|since| !since.is_empty());
+            let given = [
+                ("statement", statement),
+                ("text", text.as_deref().map(json::text)),
+                ("template", began.template.as_ref().map(|template| json::text(&template.id))),
+                ("question", question.map(|question| json::text(question))),
+                ("messages", since.map(|since| json::list(since.to_vec()))),
+            ];
+            fields.extend(given.into_iter().filter_map(|(name, value)| Some((name, value?))));
         }
-        None => body["messages"] = json!(messages),
+        None => fields.push(("messages", json::list(messages))),
     }
-    for (name, value) in settings.fields(is_analysis)? {
-        body[name] = value;
-    }
-    body["stream"] = json!(true);
-    body["stream_options"] = json!(StreamOptions { include_usage: Some(true), ..StreamOptions::default() });
+    fields.extend(settings.fields(is_analysis)?);
+    fields.push(("stream", "true".to_owned()));
+    fields.push(("stream_options", json::object(&[("include_usage", "true".to_owned())])));
     let path = if is_analysis { "/v1/finance/analyses" } else { "/v1/chat/completions" };
-    Ok(Ask { path, body })
+    Ok(Ask { path, fields })
 }
 
 /// Where the last analysis begins: with a template, or the first of the questions about what lies on the desk.
@@ -70,41 +64,48 @@ fn beginning(path: &[Exchange]) -> usize {
     of_template.unwrap_or(0).max(run).min(path.len().saturating_sub(1))
 }
 
-fn messages(
-    settings: &Settings,
-    path: &[Exchange],
-    column: usize,
-    is_analysis: bool,
-) -> Vec<ChatCompletionMessageParam> {
+/// The messages of the conversation, in JSON.
+fn messages(settings: &Settings, path: &[Exchange], column: usize, is_analysis: bool) -> Vec<String> {
     let mut messages = Vec::new();
     if !is_analysis && !settings.system.trim().is_empty() {
-        messages.push(ChatCompletionMessageParam::text(Role::System, settings.system.trim()));
+        messages.push(message("system", settings.system.trim()));
     }
     for (at, exchange) in path.iter().enumerate() {
         messages.extend(asked(&exchange.asked));
         let answer = exchange.answers.get(column).or_else(|| exchange.answers.first());
         let is_to_come = at + 1 == path.len();
         if let Some(answer) = answer.filter(|_| !is_to_come) {
-            let said = answer.said.get_untracked();
-            let mut message = ChatCompletionMessageParam::text(Role::Assistant, said.text);
-            if !said.calls.is_empty() {
-                let has_text = matches!(&message.content, Some(MessageContent::Text(text)) if !text.is_empty());
-                message.content = message.content.filter(|_| has_text);
-                message.tool_calls = Some(said.calls);
-            }
-            messages.push(message);
+            messages.push(answer.said.with_untracked(answered));
         }
     }
     messages
 }
 
-fn asked(asked: &Asked) -> Vec<ChatCompletionMessageParam> {
+fn asked(asked: &Asked) -> Vec<String> {
     if asked.results.is_empty() {
-        return vec![ChatCompletionMessageParam::text(Role::User, asked.title())];
+        return vec![message("user", asked.title())];
     }
-    let result = |result: &ToolResult| ChatCompletionMessageParam {
-        tool_call_id: Some(result.id.clone()),
-        ..ChatCompletionMessageParam::text(Role::Tool, result.text.clone())
+    let result = |result: &ToolResult| {
+        let [role, content] = parts("tool", &result.text);
+        json::object(&[role, content, ("tool_call_id", json::text(&result.id))])
     };
     asked.results.iter().map(result).collect()
+}
+
+fn answered(said: &Said) -> String {
+    if said.calls.is_empty() {
+        return message("assistant", &said.text);
+    }
+    let [role, content] = parts("assistant", &said.text);
+    let content = Some(content).filter(|_| !said.text.is_empty());
+    let calls = ("tool_calls", json::list(said.calls.iter().map(Call::json)));
+    json::object(&[role].into_iter().chain(content).chain([calls]).collect::<Vec<_>>())
+}
+
+fn message(role: &str, content: &str) -> String {
+    json::object(&parts(role, content))
+}
+
+fn parts(role: &str, content: &str) -> [(&'static str, String); 2] {
+    [("role", json::text(role)), ("content", json::text(content))]
 }

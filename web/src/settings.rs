@@ -1,18 +1,16 @@
 //! How the model is asked: which one, with which parameters, to which form.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use wasm_bindgen::JsValue;
 
+use crate::json::{self, Json};
 use crate::language::tr;
-use crate::words;
-use crate::{json, kept};
+use crate::{kept, words};
 
 /// Where they are kept.
 const KEY: &str = "zyron.settings";
 
 /// What goes with a question. What is not set is left to the server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// The model's name; empty for the first one that is served.
     pub(crate) model: String,
@@ -39,53 +37,82 @@ pub(crate) struct Settings {
 impl Settings {
     /// Those that were used last in this browser: of a question, and of what it is compared with.
     pub(crate) fn kept() -> [Self; 2] {
-        kept::read(KEY).and_then(|text| json::read(&text).ok()).unwrap_or_default()
+        let kept = kept::read(KEY).and_then(|text| Json::read(&text).ok());
+        // An array's items are its fields, too.
+        ["0", "1"].map(|at| kept.as_ref().map(|kept| Self::of(&kept.field(at))).unwrap_or_default())
     }
 
     /// Keeps both.
     pub(crate) fn keep(both: &[Self; 2]) {
-        kept::keep(KEY, serde_json::to_string(both).ok().as_deref());
+        kept::keep(KEY, Some(&json::list(both.iter().map(Self::json))));
     }
 
-    /// The fields of a request that say how to answer. Of a commentary on accounts the form is free, and the server's
-    /// instructions stand in the place of a system prompt.
+    pub(crate) fn of(settings: &Json) -> Self {
+        let text = |name| settings.text(name).unwrap_or_default();
+        Self {
+            model: text("model"),
+            system: text("system"),
+            temperature: text("temperature"),
+            top_p: text("top_p"),
+            max_completion_tokens: text("max_completion_tokens"),
+            seed: text("seed"),
+            format: text("format"),
+            schema: text("schema"),
+            tools: text("tools"),
+            uses_server_tools: settings.is("uses_server_tools"),
+        }
+    }
+
+    pub(crate) fn json(&self) -> String {
+        json::object(&[
+            ("model", json::text(&self.model)),
+            ("system", json::text(&self.system)),
+            ("temperature", json::text(&self.temperature)),
+            ("top_p", json::text(&self.top_p)),
+            ("max_completion_tokens", json::text(&self.max_completion_tokens)),
+            ("seed", json::text(&self.seed)),
+            ("format", json::text(&self.format)),
+            ("schema", json::text(&self.schema)),
+            ("tools", json::text(&self.tools)),
+            ("uses_server_tools", self.uses_server_tools.to_string()),
+        ])
+    }
+
+    /// The fields of a request that say how to answer, in JSON. Of a commentary on accounts the form is free, and the
+    /// server's instructions stand in the place of a system prompt.
     ///
     /// # Errors
     /// What cannot be sent, in the page's language.
-    pub(crate) fn fields(&self, is_analysis: bool) -> Result<Map<String, Value>, String> {
-        let mut fields = Map::new();
-        let mut number = |name: &str, text: &str| -> Result<(), String> {
-            let text = text.trim().replace(',', ".");
-            if text.is_empty() {
-                return Ok(());
+    pub(crate) fn fields(&self, is_analysis: bool) -> Result<Vec<(&'static str, String)>, String> {
+        let mut fields = Vec::new();
+        let numbers = [
+            ("temperature", &self.temperature),
+            ("top_p", &self.top_p),
+            ("max_completion_tokens", &self.max_completion_tokens),
+            ("seed", &self.seed),
+        ];
+        for (name, text) in numbers {
+            if !text.trim().is_empty() {
+                fields.push((name, number(name, &text.trim().replace(',', "."))?));
             }
-            let value = match text.parse::<i64>() {
-                Ok(whole) => json!(whole),
-                Err(_) => text.parse::<f64>().map(|value| json!(value)).map_err(|_| not_a_number(name))?,
-            };
-            fields.insert(name.to_owned(), value);
-            Ok(())
-        };
-        number("temperature", &self.temperature)?;
-        number("top_p", &self.top_p)?;
-        number("max_completion_tokens", &self.max_completion_tokens)?;
-        number("seed", &self.seed)?;
+        }
+        if is_analysis && self.uses_server_tools {
+            fields.push(("zyron_tools", json::list([json::text("finance")])));
+        }
         if !is_analysis {
+            let kind = ("type", json::text(&self.format));
             match self.format.as_str() {
-                "json_object" => drop(fields.insert("response_format".to_owned(), json!({"type": "json_object"}))),
+                "json_object" => fields.push(("response_format", json::object(&[kind]))),
                 "json_schema" => {
-                    let schema = read_json("response_format", &self.schema)?;
-                    let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": true}});
-                    fields.insert("response_format".to_owned(), format);
+                    let schema = checked("response_format", &self.schema)?;
+                    let schema = [("name", json::text("answer")), ("schema", schema), ("strict", "true".to_owned())];
+                    fields.push(("response_format", json::object(&[kind, ("json_schema", json::object(&schema))])));
                 }
                 _ => {}
             }
             if !self.tools.trim().is_empty() {
-                fields.insert("tools".to_owned(), read_json("tools", &self.tools)?);
+                fields.push(("tools", checked("tools", &self.tools)?));
             }
-        }
-        if is_analysis && self.uses_server_tools {
-            fields.insert("zyron_tools".to_owned(), json!(["finance"]));
         }
         Ok(fields)
     }
@@ -114,13 +141,23 @@ impl Settings {
     }
 }
 
-fn not_a_number(name: &str) -> String {
-    words::filled(tr("Paramètre {}\u{a0}: un nombre est attendu.", "Parameter {}: a number is expected."), &[name])
+/// A number as it was written: a whole one stays whole, however large.
+fn number(name: &str, text: &str) -> Result<String, String> {
+    if let Ok(whole) = text.parse::<i64>() {
+        return Ok(whole.to_string());
+    }
+    let value = JsValue::from(text).unchecked_into_f64();
+    let message = tr("Paramètre {}\u{a0}: un nombre est attendu.", "Parameter {}: a number is expected.");
+    if value.is_finite() { Ok(json::number(value)) } else { Err(words::filled(message, &[name])) }
 }
 
-fn read_json(name: &str, text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| {
-        let message = tr("Paramètre {}\u{a0}: ce n’est pas du JSON ({}).", "Parameter {}: this is no JSON ({}).");
-        words::filled(message, &[name, &error.to_string()])
-    })
+/// What was written as JSON, if it is.
+fn checked(name: &str, text: &str) -> Result<String, String> {
+    match Json::read(text) {
+        Ok(_) => Ok(text.trim().to_owned()),
+        Err(reason) => {
+            let message = tr("Paramètre {}\u{a0}: ce n’est pas du JSON ({}).", "Parameter {}: this is no JSON ({}).");
+            Err(words::filled(message, &[name, &reason]))
+        }
+    }
 }

@@ -57,45 +57,45 @@ impl Store {
         let store = |kind: Kind| ObjectStore::new(kind.store()).key_path("id");
         let builder = Rexie::builder("zyron").version(VERSION);
         let builder = builder.add_object_store(store(Kind::Conversation)).add_object_store(store(Kind::Desk));
-        builder.build().await.map(Self).map_err(|error| refused(&error))
+        builder.build().await.map(Self).map_err(|error| failed(&error))
     }
 
     /// Keeps a record in the place of the one with its id.
     pub(crate) async fn put(&self, kind: Kind, record: &Record) -> Result<(), Refused> {
         let transaction =
-            self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(|error| refused(&error))?;
+            self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(|error| failed(&error))?;
         transaction
             .store(kind.store())
-            .map_err(|error| refused(&error))?
+            .map_err(|error| failed(&error))?
             .put(&record.to_js(), None)
             .await
-            .map_err(|error| refused(&error))?;
-        transaction.done().await.map(drop).map_err(|error| refused(&error))
+            .map_err(|error| failed(&error))?;
+        transaction.done().await.map(drop).map_err(|error| failed(&error))
     }
 
     /// The record with this id.
     pub(crate) async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, Refused> {
         let transaction =
-            self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(|error| refused(&error))?;
+            self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(|error| failed(&error))?;
         let record = transaction
             .store(kind.store())
-            .map_err(|error| refused(&error))?
+            .map_err(|error| failed(&error))?
             .get(id.into())
             .await
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| failed(&error))?;
         Ok(record.map(|record| Record::of_js(&record)))
     }
 
     /// Every record, the newest first.
     pub(crate) async fn all(&self, kind: Kind) -> Result<Vec<Record>, Refused> {
         let transaction =
-            self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(|error| refused(&error))?;
+            self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(|error| failed(&error))?;
         let records = transaction
             .store(kind.store())
-            .map_err(|error| refused(&error))?
+            .map_err(|error| failed(&error))?
             .get_all(None, None)
             .await
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| failed(&error))?;
         let mut records: Vec<Record> = records.iter().map(Record::of_js).collect();
         records.sort_by(|one, other| other.updated.total_cmp(&one.updated));
         Ok(records)
@@ -104,14 +104,14 @@ impl Store {
     /// Forgets the record with this id.
     pub(crate) async fn delete(&self, kind: Kind, id: &str) -> Result<(), Refused> {
         let transaction =
-            self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(|error| refused(&error))?;
+            self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(|error| failed(&error))?;
         transaction
             .store(kind.store())
-            .map_err(|error| refused(&error))?
+            .map_err(|error| failed(&error))?
             .delete(id.into())
             .await
-            .map_err(|error| refused(&error))?;
-        transaction.done().await.map(drop).map_err(|error| refused(&error))
+            .map_err(|error| failed(&error))?;
+        transaction.done().await.map(drop).map_err(|error| failed(&error))
     }
 }
 
@@ -148,11 +148,16 @@ impl Record {
 }
 
 /// The words for it, with the error that is behind all others.
-pub(crate) fn refused(error: &dyn std::error::Error) -> Refused {
+fn failed(error: &dyn std::error::Error) -> Refused {
     let last = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
+    refused(&last.to_string())
+}
+
+/// The words for it, with the reason.
+pub(crate) fn refused(reason: &str) -> Refused {
     let text = tr(
         "Le navigateur n’a pas pu conserver ou retrouver vos travaux ({}). Exportez ce qui compte.",
         "The browser could not keep or find your work ({}). Export what matters.",
     );
-    words::filled(text, &[&last.to_string()])
+    words::filled(text, &[reason])
 }

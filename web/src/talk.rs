@@ -5,8 +5,6 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::AbortController;
-use zyron_finance::templates::Input;
-use zyron_openapi::finance::FinanceTemplate;
 
 use crate::api::Ask;
 use crate::app::{App, Trouble, unique};
@@ -18,6 +16,7 @@ use crate::language::tr;
 use crate::request::{self, Material};
 use crate::settings::Settings;
 use crate::stream::stream;
+use crate::wire::Template;
 
 /// What the page holds of it.
 #[derive(Clone, Copy)]
@@ -159,12 +158,9 @@ impl App {
     }
 
     /// The analyses of what goes with a question.
-    pub(crate) fn offered(self) -> Vec<FinanceTemplate> {
+    pub(crate) fn offered(self) -> Vec<Template> {
         let (accounts, document) = (self.takes_accounts(), self.takes_document());
-        let fits = |template: &&FinanceTemplate| match template.input {
-            Input::Statement => accounts,
-            Input::Text => document,
-        };
+        let fits = |template: &&Template| if template.takes_text { document } else { accounts };
         self.templates.with(|all| all.iter().filter(fits).cloned().collect())
     }
 

@@ -1,5 +1,6 @@
 //! What the analyst sees: the company's accounts beside the conversation, and what lies over both.
 
+mod charts;
 mod composer;
 mod controls;
 mod desk;

@@ -3,15 +3,12 @@
 
 use js_sys::{Date, Intl, Object, Reflect};
 use wasm_bindgen::JsValue;
-use zyron_finance::check::Verdict;
-use zyron_finance::facts::SheetFact;
-use zyron_openapi::sse::StreamError;
-use zyron_openapi::{FinishReason, Model};
 
 use crate::api::Failure;
 use crate::app::Trouble;
 use crate::conversation::{Ending, Stats};
 use crate::language::{Language, tr};
+use crate::wire::{Fact, FinishReason, Model, Verdict};
 
 /// A text with each `{}` replaced by the next of `values`.
 pub(crate) fn filled(text: &str, values: &[&str]) -> String {
@@ -33,7 +30,7 @@ pub(crate) fn number(value: f64, decimals: u32) -> String {
     }
     let format = Intl::NumberFormat::new(&js_sys::Array::of1(&Language::current().locale().into()), &options);
     let text = format.format().call1(&JsValue::NULL, &JsValue::from_f64(value));
-    text.ok().and_then(|text| text.as_string()).unwrap_or_else(|| value.to_string())
+    text.ok().and_then(|text| text.as_string()).unwrap_or_default()
 }
 
 /// A day and a time of it, here: `27/11/2026 10:41`. `ms` are milliseconds since 1970.
@@ -49,7 +46,7 @@ pub(crate) fn moment(ms: f64) -> String {
 
 /// The model, with what matters of it.
 pub(crate) fn model(model: &Model) -> String {
-    let context = number(model.context_length as f64, 0);
+    let context = number(model.context_length, 0);
     let text = tr("{} · {} · contexte de {} tokens", "{} · {} · context of {} tokens");
     filled(text, &[&model.id, &model.quantization, &context])
 }
@@ -76,22 +73,21 @@ fn stats(stats: &Stats) -> String {
         parts.push(format!("{} tokens/s", number(speed, 1)));
     }
     if let Some(usage) = &stats.usage {
-        let count = |tokens: u64| number(tokens as f64, 0);
         let text = tr("{} tokens lus, {} écrits", "{} tokens read, {} written");
-        parts.push(filled(text, &[&count(usage.prompt_tokens), &count(usage.completion_tokens)]));
+        parts.push(filled(text, &[&number(usage.prompt_tokens, 0), &number(usage.completion_tokens, 0)]));
     }
     parts.join(" · ")
 }
 
 /// What is known of a number: a name for it in the page's style, and words.
-pub(crate) fn verdict(verdict: &Verdict, facts: &[SheetFact]) -> (&'static str, String) {
+pub(crate) fn verdict(verdict: &Verdict, facts: &[Fact]) -> (&'static str, String) {
     match verdict {
-        Verdict::Source { fact } => {
+        Verdict::Source(fact) => {
             let fact = facts.iter().find(|known| known.id == *fact);
             let words = fact.map(|fact| format!("{} {}\u{a0}: {}", fact.label, fact.period, fact.written));
             ("source", words.unwrap_or_else(|| tr("dans les comptes", "in the accounts").to_owned()))
         }
-        Verdict::Derived { expression, .. } => ("derived", expression.clone()),
+        Verdict::Derived(expression, _) => ("derived", expression.clone()),
         Verdict::Given => (
             "given",
             tr("dans la question, ou année des comptes", "in the question, or a year of the accounts").to_owned(),
@@ -112,28 +108,27 @@ pub(crate) fn trouble(trouble: &Trouble) -> String {
 }
 
 fn failure(failure: &Failure) -> String {
-    match &failure.error {
-        StreamError::Api(response) => {
-            let error = &response.error;
-            refusal(error.code.as_deref().unwrap_or_default(), failure.retry_after_s).unwrap_or_else(|| {
+    match failure {
+        Failure::Refused { code, message, retry_after_s } => {
+            refusal(code, *retry_after_s).unwrap_or_else(|| {
                 // A case nobody foresaw is told in the server's words rather than not at all.
                 let text = tr("Le serveur a refusé la demande\u{a0}: «\u{a0}{}\u{a0}»", "The server refused the request: “{}”");
-                filled(text, &[&error.message])
+                filled(text, &[message])
             })
         }
-        StreamError::Transport(_) => tr(
+        Failure::Connection => tr(
             "La connexion au serveur a échoué. Vérifiez qu’il est démarré, puis réessayez.",
             "The connection to the server failed. Check that it is running, then try again.",
         )
         .to_owned(),
-        StreamError::Truncated => tr(
+        Failure::Truncated => tr(
             "La connexion au serveur a été interrompue avant la fin de la réponse. Ce qui a été écrit reste\u{a0}; réessayez \
              pour une réponse entière.",
             "The connection to the server broke before the end of the answer. What was written stays; try again for a whole \
              answer.",
         )
         .replace("\u{a0};", "\u{202f};"),
-        StreamError::Malformed(detail) => {
+        Failure::Malformed(detail) => {
             filled(tr("La réponse du serveur est illisible\u{a0}: {}", "The server’s answer cannot be read: {}"), &[detail])
         }
     }

@@ -4,17 +4,22 @@
 //! crash ends the worker and nothing else, and who opens no file does not download it. Nothing is kept here between two
 //! calls: the page has the files, the statement that was read from them, and the corrections of it.
 
+mod charts;
+
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use zyron_finance::amount::{self, Notation};
 use zyron_finance::correction::corrected;
 use zyron_finance::import::{self, Options};
 use zyron_finance::reading::Reading;
 use zyron_finance::statement::Place;
 use zyron_finance::{Correction, Report, Statement, report, sample};
+
+use self::charts::{Chart, charts};
 
 /// What the worker starts with.
 #[wasm_bindgen(start)]
@@ -40,14 +45,33 @@ pub fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// What a reader sees of a statement after corrections, a list of [`Correction`]: a [`Reading`] as JSON.
+/// A company's accounts as the page shows them.
+#[derive(Serialize)]
+struct Shown {
+    reading: Reading,
+    charts: Vec<Chart>,
+}
+
+/// What a reader sees of a statement after corrections, a list of [`Correction`]: as JSON a [`Reading`] and its charts.
 ///
 /// # Errors
 /// The first correction that cannot be made, in French.
 #[wasm_bindgen]
 pub fn reading(statement: &str, corrections: &str) -> Result<String, String> {
     let corrections: Vec<Correction> = parsed(corrections)?;
-    json(&Reading::of(&accounts(statement)?, &corrections).map_err(|error| error.to_string())?)
+    let reading = Reading::of(&accounts(statement)?, &corrections).map_err(|error| error.to_string())?;
+    let charts = charts(&reading);
+    json(&Shown { reading, charts })
+}
+
+/// An amount that an analyst has written, such as `12 345,67`, as a [`Correction`] has it: `12345.67`.
+///
+/// # Errors
+/// Where it is none, in French.
+#[wasm_bindgen]
+pub fn amount(written: &str) -> Result<String, String> {
+    let value = amount::read(written, Notation::default()).map_err(|error| error.to_string())?;
+    value.map(|value| value.to_string()).ok_or_else(|| "aucun montant n’est donné".to_owned())
 }
 
 /// What is at a [`Place`] of a file and around it: an [`Excerpt`](import::Excerpt) as JSON.
@@ -115,6 +139,8 @@ fn bytes_of(file: &JsValue) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn statement() -> String {
@@ -126,7 +152,11 @@ mod tests {
     #[test]
     fn what_was_read_is_shown_corrected_and_exported() {
         let statement = statement();
-        let of = |corrections: &str| -> Reading { parsed(&reading(&statement, corrections).unwrap()).unwrap() };
+        let of = |corrections: &str| -> Reading {
+            let shown: Value = parsed(&reading(&statement, corrections).unwrap()).unwrap();
+            assert_eq!(shown["charts"].as_array().unwrap().len(), 3);
+            serde_json::from_value(shown["reading"].clone()).unwrap()
+        };
         let before = of("[]");
         let end = before.ends.last().unwrap();
         let correction = format!(r#"[{{"kind":"set","year":"{end}","line":"capital","value":"1"}}]"#);
@@ -149,6 +179,13 @@ mod tests {
         assert!(reading(&statement(), "[{}]").is_err());
         assert!(reading(r#"{"years":[]}"#, "[]").unwrap_err().contains("fiscal years"));
         assert!(excerpt(b"a", "a", "{}").is_err());
+    }
+
+    #[test]
+    fn an_amount_is_read_as_it_is_written() {
+        assert_eq!(amount("(12\u{202f}345,50)").unwrap(), "-12345.5");
+        assert!(amount("beaucoup").unwrap_err().contains("beaucoup"));
+        assert!(amount(" ").is_err());
     }
 
     #[test]

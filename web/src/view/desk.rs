@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use web_sys::DragEvent;
-use zyron_finance::reading::{Point, Reading};
 
+use super::charts::charts_view;
 use super::controls::{button, button_unless};
 use super::table::table_view;
 use crate::app::App;
-use crate::charts::charts_view;
 use crate::desk::Document;
 use crate::export::Form;
 use crate::language::tr;
 use crate::library::chosen;
+use crate::reading::{Point, Reading};
 use crate::words;
 
 /// The desk.
@@ -123,7 +123,7 @@ fn reading_view(app: App, reading: &Arc<Reading>) -> impl IntoView + use<> {
         {corrections_view(app, reading)}
         {points_view(app, tr("Observations", "Observations"), "observations", &reading.observations)}
         {points_view(app, tr("Anomalies", "Anomalies"), "anomalies", &reading.anomalies)}
-        {charts_view(reading, move |item: &str| app.open_item(item))}
+        {charts_view(app, &reading.charts)}
         {tables}
         </div>
     }

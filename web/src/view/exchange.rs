@@ -2,15 +2,16 @@
 
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
-use zyron_openapi::tools::MessageToolCall;
 
 use super::controls::{button, button_unless, unseen};
 use super::numbers::number_element;
 use super::opening::open_clicked;
 use crate::app::App;
+use crate::code::pretty_json;
 use crate::conversation::{Answer, Asked, Ending, Exchange, Said, ToolResult};
 use crate::download::copy;
 use crate::language::tr;
+use crate::wire::Call;
 use crate::{markdown, words};
 
 /// The exchanges shown, and what can be done with the whole.
@@ -188,7 +189,7 @@ fn server_calls_view(said: &Said) -> impl IntoView + use<> {
         view! {
             <details class="call" data-testid="server-call">
                 <summary>{name}" "<code>{arguments}</code></summary>
-                <pre tabindex="0">{serde_json::to_string_pretty(&call.result).unwrap_or_default()}</pre>
+                <pre tabindex="0">{pretty_json(&call.result)}</pre>
             </details>
         }
     });
@@ -196,7 +197,7 @@ fn server_calls_view(said: &Said) -> impl IntoView + use<> {
 }
 
 /// What the model calls, for a developer to answer.
-fn calls_view(app: App, id: u32, calls: Vec<MessageToolCall>) -> impl IntoView {
+fn calls_view(app: App, id: u32, calls: Vec<Call>) -> impl IntoView {
     let results: Vec<RwSignal<String>> = calls.iter().map(|_| RwSignal::new(String::new())).collect();
     let ids: Vec<String> = calls.iter().map(|call| call.id.clone()).collect();
     let fields = calls.into_iter().zip(results.clone()).map(|(call, result)| {

@@ -3,18 +3,16 @@
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 use web_sys::Element;
-use zyron_finance::check::Verdict;
-use zyron_finance::facts::SheetFact;
-use zyron_openapi::finance::CheckedNumber;
 
 use super::opening::OPENS;
+use crate::wire::{Fact, Number, Verdict};
 use crate::words;
 
 /// The element of a number, which opens what it is from.
 ///
 /// # Errors
 /// Where the browser makes none.
-pub(super) fn number_element(number: &CheckedNumber, facts: &[SheetFact], written: &str) -> Result<Element, JsValue> {
+pub(super) fn number_element(number: &Number, facts: &[Fact], written: &str) -> Result<Element, JsValue> {
     let (kind, words) = words::verdict(&number.verdict, facts);
     let element = match opened(&number.verdict, facts) {
         Some(item) => {
@@ -36,10 +34,10 @@ pub(super) fn number_element(number: &CheckedNumber, facts: &[SheetFact], writte
 }
 
 /// The item of the accounts that shows where a number is from.
-fn opened<'a>(verdict: &Verdict, facts: &'a [SheetFact]) -> Option<&'a str> {
+fn opened<'a>(verdict: &Verdict, facts: &'a [Fact]) -> Option<&'a str> {
     let id = match verdict {
-        Verdict::Source { fact } => fact,
-        Verdict::Derived { facts, .. } => facts.first()?,
+        Verdict::Source(fact) => fact,
+        Verdict::Derived(_, facts) => facts.first()?,
         Verdict::Given | Verdict::NotFound => return None,
     };
     facts.iter().find(|fact| fact.id == *id).map(|fact| fact.item.as_str())

@@ -2,7 +2,6 @@
 
 use leptos::html::Dialog;
 use leptos::prelude::*;
-use zyron_finance::import::Excerpt;
 
 use super::controls::{button, unseen};
 use super::library::library_view;
@@ -12,6 +11,7 @@ use crate::app::{App, Panel};
 use crate::code::Client;
 use crate::download::copy;
 use crate::language::tr;
+use crate::reading::Excerpt;
 
 /// The dialog.
 pub(super) fn panel_view(app: App) -> impl IntoView {

@@ -4,14 +4,11 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use web_sys::{Event, SubmitEvent};
-use zyron_finance::amount::{self, Notation};
-use zyron_finance::correction::{Choice, Correction};
-use zyron_finance::reading::{ReadAccount, ReadRow, Reading};
-use zyron_finance::statement::Place;
 
 use super::controls::{button, unseen};
 use crate::app::App;
 use crate::language::tr;
+use crate::reading::{Account, Choice, Place, Reading, Row};
 
 /// A table of the reading, by its place among them.
 pub(super) fn table_view(app: App, reading: Arc<Reading>, at: usize) -> impl IntoView {
@@ -71,7 +68,7 @@ fn row_view(app: App, reading: Arc<Reading>, table: usize, at: usize) -> impl In
 }
 
 /// What a figure is made of.
-fn parts_view(app: App, reading: &Arc<Reading>, row: &ReadRow) -> impl IntoView + use<> {
+fn parts_view(app: App, reading: &Arc<Reading>, row: &Row) -> impl IntoView + use<> {
     let formula = row.formula.clone().map(|formula| view! { <p class="formula">"= "{formula}</p> });
     let definition = (!row.definition.is_empty()).then(|| view! { <p class="hint">{row.definition.clone()}</p> });
     let inputs = row.inputs.iter().map(|input| {
@@ -121,17 +118,9 @@ fn places_view(app: App, places: &[Place]) -> impl IntoView + use<> {
     view! { <span class="places">{places.iter().map(place).collect_view()}</span> }
 }
 
-fn account_view(
-    app: App,
-    reading: &Arc<Reading>,
-    row: &ReadRow,
-    year: usize,
-    account: &ReadAccount,
-) -> impl IntoView + use<> {
-    let (from, number, end) = (row.id.clone(), account.number.clone(), reading.ends[year]);
-    let moved = move |to: String| {
-        add(app, Correction::Move { year: end, from: from.clone(), account: Some(number.clone()), to });
-    };
+fn account_view(app: App, reading: &Arc<Reading>, row: &Row, year: usize, account: &Account) -> impl IntoView + use<> {
+    let (from, number, end) = (row.id.clone(), account.number.clone(), reading.ends[year].clone());
+    let moved = move |to: String| app.move_to(&end, &from, Some(&number), &to);
     view! {
         <li>
             <span class="account">{format!("{} {}", account.number, account.label)}</span>
@@ -143,30 +132,22 @@ fn account_view(
 }
 
 /// A line that the sources give, to be corrected.
-fn correction_view(app: App, reading: &Arc<Reading>, row: &ReadRow) -> impl IntoView + use<> {
+fn correction_view(app: App, reading: &Arc<Reading>, row: &Row) -> impl IntoView + use<> {
     let year = RwSignal::new((reading.ends.len() - 1).to_string());
     let amount = RwSignal::new(String::new());
     let ends = reading.ends.clone();
-    let chosen = move || ends.get(year.get_untracked().parse::<usize>().unwrap_or_default()).copied();
+    let chosen = move || ends.get(year.get_untracked().parse::<usize>().unwrap_or_default()).cloned();
     let (line, chosen_too) = (row.id.clone(), chosen.clone());
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        let value = amount.with_untracked(|text| amount::read(text, Notation::default()));
-        match (value, chosen_too()) {
-            (Ok(Some(value)), Some(year)) => add(app, Correction::Set { year, line: line.clone(), value }),
-            _ => {
-                let words = tr(
-                    "Corriger\u{a0}: un montant est attendu, comme 12\u{202f}345,67.",
-                    "Correct: an amount is expected, such as 12 345,67.",
-                );
-                app.desk.error.set(Some(words.to_owned()));
-            }
+        if let Some(year) = chosen_too() {
+            app.set_amount(year, line.clone(), amount.get_untracked());
         }
     };
     let from = row.id.clone();
     let moved = move |to: String| {
         if let Some(year) = chosen() {
-            add(app, Correction::Move { year, from: from.clone(), account: None, to });
+            app.move_to(&year, &from, None, &to);
         }
     };
     let years = reading.years.iter().enumerate();
@@ -220,10 +201,4 @@ fn lines_view<F: Fn(String) + 'static>(
             })}
         </select>
     }
-}
-
-fn add(app: App, correction: Correction) {
-    let mut corrections = app.desk.corrections.get_untracked();
-    corrections.push(correction);
-    app.correct(corrections);
 }

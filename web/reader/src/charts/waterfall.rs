@@ -1,9 +1,7 @@
 //! The soldes intermédiaires de gestion: what takes sales to each of them, and at last to the result.
 
-use leptos::prelude::*;
-
 use super::figures::{Figures, ROUNDING, listed, signed};
-use super::{Bar, Line, Open, Words, bars, figure, table};
+use super::{Bar, Chart, Line, View, Words, bars, table};
 
 /// A solde, and what makes it of the one before: items that add to it and items that take from it.
 struct Stage {
@@ -134,34 +132,23 @@ fn summary(figures: &Figures<'_>, year: usize) -> String {
 
 const TITLE: &str = "Du chiffre d’affaires au résultat";
 
-pub(super) fn view(figures: &Figures<'_>, open: Open) -> Option<AnyView> {
-    let year = |at: usize| (figures.end(at).to_owned(), summary(figures, at), steps(figures, at));
-    let mut years: Vec<_> = (0..figures.years().len()).map(year).collect();
-    years.retain(|(_, _, steps)| !steps.is_empty());
-    let last = years.len().checked_sub(1)?;
-    let options = years.iter().enumerate().map(|(at, (end, ..))| {
-        view! { <option value=at.to_string()>{end.clone()}</option> }
-    });
-    let options = options.collect_view();
-    let shown = RwSignal::new(last.to_string());
-    let choice = (last > 0).then(|| {
-        view! { <select aria-label="Exercice clos le" bind:value=shown>{options}</select> }
-    });
-    let years = StoredValue::new(years);
-    let of_year = move |of: fn(&str, &[Bar], Open) -> AnyView| {
-        move || {
-            let at = shown.get().parse().unwrap_or(last);
-            years.with_value(|years| years.get(at).map(|(_, summary, steps)| of(summary, steps, open)))
-        }
-    };
-    let summary = of_year(|summary, _, _| summary.to_owned().into_any()).into_any();
-    let picture = of_year(|summary, steps, open| {
-        let words = Words { id: "chart-result".to_owned(), title: TITLE.to_owned(), description: summary.to_owned() };
-        bars(words, steps, true, open)
-    });
-    let table = of_year(|_, steps, open| {
-        let lines = steps.iter().map(|bar| -> Line { (bar.id, bar.label, vec![bar.written.clone()]) });
-        table(vec!["Montant".to_owned()], lines.collect(), open)
-    });
-    Some(figure(TITLE, summary, choice.into_any(), picture.into_any(), table.into_any()))
+pub(super) fn chart(figures: &Figures<'_>) -> Option<Chart> {
+    let views = (0..figures.years().len()).filter_map(|year| view(figures, year));
+    let views: Vec<View> = views.collect();
+    (!views.is_empty()).then_some(Chart { title: TITLE, views })
+}
+
+fn view(figures: &Figures<'_>, year: usize) -> Option<View> {
+    let (steps, summary) = (steps(figures, year), summary(figures, year));
+    if steps.is_empty() {
+        return None;
+    }
+    let words = Words { id: format!("chart-result-{year}"), title: TITLE.to_owned(), description: summary.clone() };
+    let lines = steps.iter().map(|bar| -> Line { (bar.id, bar.label, vec![bar.written.clone()]) });
+    Some(View {
+        name: figures.end(year).to_owned(),
+        summary,
+        picture: bars(words, &steps, true).to_string(),
+        table: table(&["Montant".to_owned()], lines.collect()).to_string(),
+    })
 }

@@ -1,10 +1,9 @@
 //! The balance sheet as two columns of blocks, as high as what they stand for.
 
-use leptos::prelude::*;
-
 use super::figures::{Figures, ROUNDING, share};
 use super::scale::percent;
-use super::{Line, Open, Words, figure, picture, table};
+use super::tag::{Tag, tag};
+use super::{Chart, Line, View, Words, picture, table};
 
 /// A side of the balance sheet, and its parts from the top.
 struct Side {
@@ -128,7 +127,7 @@ pub(super) fn unit<'a>(columns: impl Iterator<Item = &'a Column> + Clone) -> f64
 /// How many years are side by side; the table has them all.
 const SHOWN: usize = 3;
 
-pub(super) fn view(figures: &Figures<'_>, open: Open) -> Option<AnyView> {
+pub(super) fn chart(figures: &Figures<'_>) -> Option<Chart> {
     let count = figures.years().len();
     let years: Vec<(usize, Vec<Column>)> = (0..count).map(|year| (year, columns(figures, year))).collect();
     let known: Vec<&(usize, Vec<Column>)> = years.iter().filter(|(_, columns)| !columns.is_empty()).collect();
@@ -136,17 +135,16 @@ pub(super) fn view(figures: &Figures<'_>, open: Open) -> Option<AnyView> {
     let (last, columns) = shown.last()?;
     let unit = unit(shown.iter().flat_map(|(_, columns)| columns));
     let pictures = shown.iter().map(|(year, columns)| {
-        view! {
-            <div>
-                <h4>{format!("Au {}", figures.end(*year))}</h4>
-                {picture_of(figures, *year, columns, unit, open)}
-            </div>
-        }
+        let title = tag("h4").text(format!("Au {}", figures.end(*year)));
+        tag("div").with([title, picture_of(figures, *year, columns, unit)])
     });
-    let pictures = view! { <div class="sheets">{pictures.collect_view()}</div> }.into_any();
-    let summary = summary(figures, *last, columns).into_any();
-    let table = table(figures.years(), lines(&years), open);
-    Some(figure("Structure du bilan", summary, ().into_any(), pictures, table))
+    let view = View {
+        name: String::new(),
+        summary: summary(figures, *last, columns),
+        picture: tag("div").set("class", "sheets").with(pictures).to_string(),
+        table: table(&figures.years(), lines(&years)).to_string(),
+    };
+    Some(Chart { title: "Structure du bilan", views: vec![view] })
 }
 
 /// The year in a sentence or two.
@@ -212,7 +210,7 @@ const TEXT: f64 = 34.0;
 /// The longest amount, in characters, that has room for a share behind it on the narrowest screen.
 const LONGEST: usize = 12;
 
-fn picture_of(figures: &Figures<'_>, year: usize, columns: &[Column], unit: f64, open: Open) -> AnyView {
+fn picture_of(figures: &Figures<'_>, year: usize, columns: &[Column], unit: f64) -> Tag {
     let high = |value: f64| if unit > 0.0 { value / unit } else { 0.0 };
     let most = |of: fn(&Column) -> f64| columns.iter().map(of).fold(0.0, f64::max);
     let axis = TOP + high(most(|column| column.reach().0));
@@ -220,19 +218,16 @@ fn picture_of(figures: &Figures<'_>, year: usize, columns: &[Column], unit: f64,
     let small = |column: &Column| stacked(column, unit).iter().filter(|(_, height)| *height < TEXT).count();
     let height = end + TEXT * columns.iter().map(small).max().unwrap_or(0) as f64;
     let width = 100.0 / columns.len().max(1) as f64 - 1.0;
-    let all = columns.iter().enumerate().map(|(at, column)| {
-        column_view(column, (at as f64 * (width + 2.0), width), &stacked(column, unit), (axis, end), open)
+    let drawn = columns.iter().enumerate().flat_map(|(at, column)| {
+        drawn(column, (at as f64 * (width + 2.0), width), &stacked(column, unit), (axis, end))
     });
-    let inside = view! {
-        {all.collect_view()}
-        <line class="zero" x1="0" x2="100%" y1=axis y2=axis/>
-    };
+    let zero = tag("line").set("class", "zero").set("x1", 0).set("x2", "100%").set("y1", axis).set("y2", axis);
     let words = Words {
         id: format!("chart-sheet-{year}"),
         title: format!("Bilan au {}", figures.end(year)),
         description: columns.iter().map(described).collect::<Vec<_>>().join(" "),
     };
-    picture(words, height, inside.into_any())
+    picture(words, height, drawn.chain([zero]))
 }
 
 fn described(column: &Column) -> String {
@@ -241,44 +236,33 @@ fn described(column: &Column) -> String {
 }
 
 /// A column, `x` and its width in hundredths. Of a block that is too low for its text, the text is below all of them.
-fn column_view(
-    column: &Column,
-    (x, width): (f64, f64),
-    places: &[(f64, f64)],
-    (axis, end): (f64, f64),
-    open: Open,
-) -> AnyView {
-    let (left, right) = (percent(x), percent(x + width));
+fn drawn(column: &Column, (x, width): (f64, f64), places: &[(f64, f64)], (axis, end): (f64, f64)) -> Vec<Tag> {
+    let left = percent(x);
     let mut below = end;
     let block = |(block, (top, height)): (&Block, &(f64, f64))| {
-        let Block { id, label, kind, written, .. } = block.clone();
+        let Block { id, label, kind, written, .. } = block;
         let share = share(block.value, column.total).filter(|_| written.chars().count() <= LONGEST);
         let share = share.map(|share| format!(" · {share}")).unwrap_or_default();
         let (y, is_small) = (axis + top, *height < TEXT);
-        let text = if is_small { below } else { y + height / 2.0 - 17.0 };
+        let text_at = if is_small { below } else { y + height / 2.0 - 17.0 };
         if is_small {
             below += TEXT;
         }
-        let swatch = is_small.then(|| {
-            view! { <rect class="block" x=left.clone() y=text + 5.0 width="10" height="10"/> }
-        });
-        view! {
-            <g class=kind class:opens=id.is_some() on:click=move |_| open.item(id)>
-                <title>{format!("{label}\u{a0}: {written}{share}")}</title>
-                <rect class="block" x=left.clone() width=percent(width) y=y height=(height - 1.0).max(0.5)/>
-                {swatch}
-                <text x=left.clone() dx=if is_small { 16 } else { 8 } y=text + 14.0>{label}</text>
-                <text class="part" x=left.clone() dx=if is_small { 16 } else { 8 } y=text + 29.0>
-                    {written + &share}
-                </text>
-            </g>
-        }
+        let shape = || tag("rect").set("class", "block").set("x", &left);
+        let swatch = is_small.then(|| shape().set("y", text_at + 5.0).set("width", 10).set("height", 10));
+        let text = |y: f64| tag("text").set("x", &left).set("dx", if is_small { 16 } else { 8 }).set("y", text_at + y);
+        tag("g")
+            .set("class", kind)
+            .opens(*id)
+            .with([
+                tag("title").text(format!("{label}\u{a0}: {written}{share}")),
+                shape().set("width", percent(width)).set("y", y).set("height", (height - 1.0).max(0.5)),
+            ])
+            .with(swatch)
+            .with([text(14.0).text(label), text(29.0).set("class", "part").text(format!("{written}{share}"))])
     };
-    let blocks = column.blocks.iter().zip(places).map(block).collect_view();
-    view! {
-        <text class="name" x=left.clone() y="14">{column.title}</text>
-        <text class="amount part" x=right y="14">{column.written.clone()}</text>
-        {blocks}
-    }
-    .into_any()
+    let blocks: Vec<Tag> = column.blocks.iter().zip(places).map(block).collect();
+    let name = tag("text").set("class", "name").set("x", &left).set("y", 14).text(column.title);
+    let total = tag("text").set("class", "amount part").set("x", percent(x + width)).set("y", 14).text(&column.written);
+    [name, total].into_iter().chain(blocks).collect()
 }

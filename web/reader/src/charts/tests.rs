@@ -10,7 +10,7 @@ use super::*;
 
 /// Atelier Alba, two years, by the forms 2050 to 2053.
 fn alba() -> Reading {
-    let file = include_str!("../../../finance/tests/files/liasse_2050.csv");
+    let file = include_str!("../../../../finance/tests/files/liasse_2050.csv");
     let statement = read(file.as_bytes(), "liasse_2050.csv", &Options::default()).unwrap();
     Reading::of(&statement, &[]).unwrap()
 }
@@ -212,6 +212,37 @@ fn courses_keep_zero_in_view() {
     assert_eq!((ys, course.zero), (vec![Some(88.0), None, Some(44.0)], 77.0));
     let xs: Vec<_> = course.points.iter().map(|point| point.x.round()).collect();
     assert_eq!(xs, [17.0, 50.0, 83.0]);
+}
+
+#[test]
+fn what_accounts_say_is_no_markup() {
+    let mut reading = of(2, &[("marge_nette", &[Some(1.0), Some(2.0)]), ("bfr", &[Some(1.0), Some(2.0)])]);
+    for row in &mut reading.tables[0].rows {
+        row.label = "<script>\"a\" & 'b'".to_owned();
+        row.cells[1].written = "<i>&lt;".to_owned();
+    }
+    let [chart] = &charts(&reading)[..] else { panic!("the margins alone") };
+    let [view] = &chart.views[..] else { panic!("one view") };
+    assert!(view.picture.contains("&lt;script&gt;&quot;a&quot; &amp; 'b'"), "{}", view.picture);
+    assert!(view.table.contains("<td>&lt;i&gt;&amp;lt;</td>"), "{}", view.table);
+    assert!(!view.picture.contains("<script") && !view.picture.contains("<i>"));
+    let attribute = tag("g").set("class", "a\" onclick=\"b").opens(Some("ebe")).to_string();
+    assert_eq!(attribute, "<g class=\"a&quot; onclick=&quot;b\" data-opens=\"ebe\"></g>");
+}
+
+#[test]
+fn each_year_of_the_result_can_be_chosen() {
+    let drawn = charts(&alba());
+    let titles: Vec<&str> = drawn.iter().map(|chart| chart.title).collect();
+    let expected =
+        ["Du chiffre d’affaires au résultat", "Marges et besoin en fonds de roulement", "Structure du bilan"];
+    assert_eq!(titles, expected);
+    let names: Vec<&str> = drawn[0].views.iter().map(|view| &*view.name).collect();
+    assert_eq!(names, ["31/12/2023", "31/12/2024"]);
+    for view in drawn.iter().flat_map(|chart| &chart.views) {
+        assert!(view.summary.ends_with('.') && !view.picture.contains("NaN"), "{view:?}");
+        assert!(view.picture.contains("<svg role=\"img\"") && view.table.starts_with("<table>"), "{view:?}");
+    }
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! Margins, each on a scale of its own, and the besoin en fonds de roulement: over the years, or side by side where there
 //! is one.
 
-use leptos::prelude::*;
-
 use super::figures::{Figures, listed};
 use super::scale::{Scale, percent};
-use super::{Bar, Line, Open, Words, bars, figure, picture, table};
+use super::tag::{Tag, markup, tag};
+use super::{Bar, Chart, Line, View, Words, bars, picture, table};
 
 /// Identifiers and short names.
 const MARGINS: [(&str, &str); 4] = [
@@ -55,7 +54,7 @@ pub(super) fn course(figures: &Figures<'_>, id: &str) -> Course {
     Course { zero: y(0.0), points: (0..count).map(point).collect() }
 }
 
-pub(super) fn view(figures: &Figures<'_>, open: Open) -> Option<AnyView> {
+pub(super) fn chart(figures: &Figures<'_>) -> Option<Chart> {
     let years = figures.years();
     let has = |id: &str| (0..years.len()).any(|year| figures.value(id, year).is_some());
     let known: Vec<_> = MARGINS.into_iter().filter(|(id, _)| has(id)).collect();
@@ -68,26 +67,27 @@ pub(super) fn view(figures: &Figures<'_>, open: Open) -> Option<AnyView> {
         _ => "Marges, en\u{a0}% du chiffre d’affaires, chacune à son échelle",
     };
     let in_days = "Besoin en fonds de roulement, et en jours de chiffre d’affaires";
-    let group = |id, title: &'static str, rows: &[_], of_years: fn(&_, _, _) -> AnyView| {
+    let group = |id, title: &'static str, rows: &[_], of_years: fn(&_, _) -> Tag| {
         let picture = if years.len() > 1 {
-            let courses = rows.iter().map(|row| of_years(figures, *row, open)).collect_view();
-            view! { <div class="courses">{courses}</div> }.into_any()
+            tag("div").set("class", "courses").with(rows.iter().map(|row| of_years(figures, *row)))
         } else {
-            of_year(figures, id, title, rows, open)
+            of_year(figures, id, title, rows)
         };
-        (!rows.is_empty()).then(|| view! { <h4>{title}</h4> {picture} })
+        (!rows.is_empty()).then(|| [tag("h4").text(title), picture])
     };
     let bfr = if years.len() > 1 { bfr.into_iter().filter(|(id, _)| *id == "bfr").collect() } else { bfr };
-    let pictures = view! {
-        {group("chart-margins", in_percent, &known, margin_view)}
-        {group("chart-bfr", in_days, &bfr, bfr_view)}
-    };
+    let pictures =
+        [group("chart-margins", in_percent, &known, margin_panel), group("chart-bfr", in_days, &bfr, bfr_panel)];
     let lines = MARGINS.into_iter().chain(BFR).chain([DAYS]).filter(|(id, _)| has(id)).map(|(id, label)| -> Line {
         (Some(id), label, (0..years.len()).map(|year| figures.written(id, year)).collect())
     });
-    let table = table(years.clone(), lines.collect(), open);
-    let summary = summary(figures).into_any();
-    Some(figure("Marges et besoin en fonds de roulement", summary, ().into_any(), pictures.into_any(), table))
+    let view = View {
+        name: String::new(),
+        summary: summary(figures),
+        picture: markup(pictures.into_iter().flatten().flatten()),
+        table: table(&years, lines.collect()).to_string(),
+    };
+    Some(Chart { title: "Marges et besoin en fonds de roulement", views: vec![view] })
 }
 
 /// The first year and the last in a sentence.
@@ -118,35 +118,31 @@ fn summary(figures: &Figures<'_>) -> String {
 }
 
 /// A margin over the years.
-fn margin_view(figures: &Figures<'_>, (id, label): (&'static str, &'static str), open: Open) -> AnyView {
+fn margin_panel(figures: &Figures<'_>, (id, label): (&'static str, &'static str)) -> Tag {
     let course = course(figures, id);
     let segment = |pair: &[Point]| {
         let (from, to) = (pair[0].y?, pair[1].y?);
-        let (x1, x2) = (percent(pair[0].x), percent(pair[1].x));
-        Some(view! { <line class="course" x1=x1 x2=x2 y1=from y2=to/> })
+        let line = tag("line").set("class", "course").set("x1", percent(pair[0].x)).set("x2", percent(pair[1].x));
+        Some(line.set("y1", from).set("y2", to))
     };
-    let dot = |point: &Point| point.y.map(|y| view! { <circle cx=percent(point.x) cy=y r="3.5"/> });
-    let inside = view! {
-        {course.points.windows(2).map(segment).collect_view()}
-        {course.points.iter().map(dot).collect_view()}
-    };
-    panel(figures, (id, label), &course, inside.into_any(), &[], open)
+    let dot = |point: &Point| Some(tag("circle").set("cx", percent(point.x)).set("cy", point.y?).set("r", 3.5));
+    let segments = course.points.windows(2).filter_map(segment);
+    let inside: Vec<Tag> = segments.chain(course.points.iter().filter_map(dot)).collect();
+    panel(figures, (id, label), &course, inside, &[])
 }
 
 /// The BFR over the years, with how many days of sales it is.
-fn bfr_view(figures: &Figures<'_>, (id, _): (&'static str, &'static str), open: Open) -> AnyView {
+fn bfr_panel(figures: &Figures<'_>, (id, _): (&'static str, &'static str)) -> Tag {
     let course = course(figures, id);
     let width = (50.0 / course.points.len() as f64).min(14.0);
     let bar = |point: &Point| {
-        point.y.map(|y| {
-            let (x, top) = (percent(point.x - width / 2.0), y.min(course.zero));
-            let height = (y - course.zero).abs().max(1.0);
-            view! { <rect class="bar" x=x width=percent(width) y=top height=height/> }
-        })
+        let y = point.y?;
+        let bar = tag("rect").set("class", "bar").set("x", percent(point.x - width / 2.0)).set("width", percent(width));
+        Some(bar.set("y", y.min(course.zero)).set("height", (y - course.zero).abs().max(1.0)))
     };
-    let inside = course.points.iter().map(bar).collect_view().into_any();
+    let inside = course.points.iter().filter_map(bar).collect();
     let days: Vec<String> = (0..course.points.len()).map(|year| figures.written(DAYS.0, year)).collect();
-    panel(figures, (id, ""), &course, inside, &days, open)
+    panel(figures, (id, ""), &course, inside, &days)
 }
 
 /// Years from left to right, each value at its point, and `more` of each year below it. Without a label, it is higher up.
@@ -154,41 +150,39 @@ fn panel(
     figures: &Figures<'_>,
     (id, label): (&'static str, &'static str),
     course: &Course,
-    inside: AnyView,
+    inside: Vec<Tag>,
     more: &[String],
-    open: Open,
-) -> AnyView {
+) -> Tag {
     let Course { zero, points } = course;
     let has_below = points.iter().any(|point| is_below(point, *zero));
     let years_at = TOP + REACH + if has_below { 32.0 } else { 17.0 };
     let lift = if label.is_empty() { 18.0 } else { 0.0 };
     let height = years_at + if more.is_empty() { 6.0 } else { 22.0 };
     let text = |(at, (point, year)): (usize, (&Point, String))| {
-        let (x, more) = (percent(point.x), more.get(at).cloned());
         let y = point.y.unwrap_or(*zero) + if is_below(point, *zero) { 16.0 } else { -8.0 };
         let place = place(at, points.len())?;
-        Some(view! {
-            <text class=place x=x.clone() y=y>{point.written.clone()}</text>
-            <text class=format!("when {place}") x=x.clone() y=years_at>{year}</text>
-            {more.map(|more| view! { <text class=format!("when {place}") x=x y=years_at + 16.0>{more}</text> })}
-        })
+        let text = |class: &str, y: f64, text: &str| {
+            tag("text").set("class", class).set("x", percent(point.x)).set("y", y).text(text)
+        };
+        let when = format!("when {place}");
+        let below = more.get(at).map(|more| text(&when, years_at + 16.0, more));
+        Some([text(place, y, &point.written), text(&when, years_at, &year)].into_iter().chain(below))
     };
-    let inside = view! {
-        <g class="opens" transform=format!("translate(0 {})", -lift) on:click=move |_| open.item(Some(id))>
-            <rect class="hit" x="0" y="0" width="100%" height=height/>
-            <text class="name" x="0" y="13">{label}</text>
-            <line class="zero" x1="0" x2="100%" y1=*zero y2=*zero/>
-            {inside}
-            {points.iter().zip(figures.years()).enumerate().map(text).collect_view()}
-        </g>
-    };
+    let hit = tag("rect").set("class", "hit").set("x", 0).set("y", 0).set("width", "100%").set("height", height);
+    let line = tag("line").set("class", "zero").set("x1", 0).set("x2", "100%").set("y1", zero).set("y2", zero);
+    let drawn = tag("g")
+        .set("transform", format!("translate(0 {})", -lift))
+        .opens(Some(id))
+        .with([hit, tag("text").set("class", "name").set("x", 0).set("y", 13).text(label), line])
+        .with(inside)
+        .with(points.iter().zip(figures.years()).enumerate().filter_map(text).flatten());
     let told = points.iter().zip(figures.years()).enumerate().map(|(at, (point, year))| {
         let more = more.get(at).map(|more| format!(" ({more})")).unwrap_or_default();
         format!("{}{more} en {year}", point.written)
     });
     let description = format!("{}.", told.collect::<Vec<_>>().join("\u{202f}; "));
     let words = Words { id: format!("chart-{id}"), title: figures.label(id).to_owned(), description };
-    view! { <div class="course">{picture(words, height - lift, inside.into_any())}</div> }.into_any()
+    tag("div").set("class", "course").with([picture(words, height - lift, [drawn])])
 }
 
 fn is_below(point: &Point, zero: f64) -> bool {
@@ -205,7 +199,7 @@ fn place(year: usize, count: usize) -> Option<&'static str> {
 }
 
 /// One year's figures as bars.
-fn of_year(figures: &Figures<'_>, id: &str, title: &str, rows: &[(&'static str, &'static str)], open: Open) -> AnyView {
+fn of_year(figures: &Figures<'_>, id: &str, title: &str, rows: &[(&'static str, &'static str)]) -> Tag {
     let bar = |(id, label): &(&'static str, &'static str)| {
         let to = figures.value(id, 0)?;
         let days = figures.cell(DAYS.0, 0).filter(|_| *id == "bfr").map(|cell| format!(" · {}", cell.written));
@@ -218,5 +212,5 @@ fn of_year(figures: &Figures<'_>, id: &str, title: &str, rows: &[(&'static str, 
     let all: Vec<Bar> = rows.iter().filter_map(bar).collect();
     let told = all.iter().map(|bar| format!("{} {}", bar.label, bar.written)).collect();
     let words = Words { id: id.to_owned(), title: title.to_owned(), description: format!("{}.", listed(told)) };
-    bars(words, &all, false, open)
+    bars(words, &all, false)
 }
