@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
 
-import { answered, ask, close, limit, open, plain, sample, screenshot, until } from "./playground.js";
+import { answered, ask, close, drawn, limit, open, plain, sample, screenshot, until } from "./playground.js";
 
 after(close);
 
@@ -77,6 +77,7 @@ test("a conversation and its accounts are there after a reload, down to the cell
   await talks.getByTestId("open").click();
 
   await at("message-user").filter({ hasText: "138 460" }).waitFor();
+  await drawn(page);
   assert.equal(await at("message-assistant").textContent(), said);
   assert.match(await at("stats").textContent(), /écrits$/);
   const number = page.locator("button.number.source");

@@ -68,8 +68,13 @@ export async function answered(playground, question, count = 1) {
   const before = await playground.at("stats").count();
   await ask(playground, question);
   await playground.at("stats").filter({ hasText: "écrits" }).nth(before + count - 1).waitFor();
-  // The answer is drawn with the next frame.
-  await frames(playground.page);
+  await drawn(playground.page);
+}
+
+/// Waits until answers are drawn: the first of them by a module that has to be loaded, each with the next frame.
+export async function drawn(page) {
+  await page.locator(".said .plain").first().waitFor({ state: "detached" });
+  await frames(page);
 }
 
 /// Waits until what is to be drawn is.

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 
-import { ask, close, open, plain, screenshot, until } from "./playground.js";
+import { ask, close, drawn, open, plain, screenshot, until } from "./playground.js";
 
 after(close);
 
@@ -236,4 +236,20 @@ test("Markdown is shown without HTML, and numbers are marked within it", async (
   await answer.locator("td button.number.source").waitFor();
   await screenshot(page, "markdown");
   assert.deepEqual(problems, []);
+});
+
+test("an answer is there as it was written where what draws it is not, and drawn once it is", async () => {
+  const playground = await openAsking();
+  const { page, at } = playground;
+  await page.route("**/assets/zyron_markdown.*", (route) => route.abort());
+  const answer = at("message-assistant").first();
+  await answered(playground, "say **Un** début\n\n- puis <b>rien</b>");
+  await page.locator(".said .plain").waitFor();
+  assert.equal(await answer.textContent(), "**Un** début\n\n- puis <b>rien</b>");
+  await page.unroute("**/assets/zyron_markdown.*");
+  await answered(playground, "say **Deux**");
+  await drawn(page);
+  assert.equal(await answer.locator("strong").textContent(), "Un");
+  assert.equal(await answer.locator("li").textContent(), "puis <b>rien</b>");
+  assert.equal(await at("message-assistant").nth(1).locator("strong").textContent(), "Deux");
 });
