@@ -13,6 +13,11 @@ use crate::template::{ChatTemplate, NamedTokens, TemplateError};
 use crate::tensors::TensorInfo;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
+/// The longest JSON file, but for the tokenizer's, and chat template: an index of 200,000 tensors is half as long.
+const MAX_TEXT_BYTES: u64 = 32_000_000;
+/// More than any model card has.
+const MAX_CARD_BYTES: usize = 1_000_000;
+
 /// Where a model's weights are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Weights {
@@ -39,6 +44,9 @@ pub struct Model {
     pub owned_by: Option<String>,
     /// What it is and is not for, as far as its files say.
     pub description: Option<String>,
+    /// Its model card, in Markdown: `README.md` in its folder or, for a GGUF file, that or a file of its name that ends
+    /// in `.md`.
+    pub card: Option<String>,
     /// Its tensors, as the headers of its files have them.
     pub tensors: Vec<TensorInfo>,
     /// Its tokenizer.
@@ -117,12 +125,29 @@ impl Model {
         })?;
         // Backends resolve a relative path against other folders, or take it for the name of a model on a hub.
         let path = path.canonicalize().map_err(|reason| ModelError::Io { path: path.to_owned(), reason })?;
-        match metadata.file_type() {
-            kind if kind.is_dir() => safetensors_folder::open(&path),
-            kind if kind.is_file() => gguf_file::open(&path),
+        let (mut model, cards) = match metadata.file_type() {
+            kind if kind.is_dir() => (safetensors_folder::open(&path)?, vec![path.join("README.md")]),
+            kind if kind.is_file() => {
+                (gguf_file::open(&path)?, vec![path.with_extension("md"), path.with_file_name("README.md")])
+            }
             // Reading a pipe could wait for ever.
-            _ => Err(ModelError::NotFound(path)),
+            _ => return Err(ModelError::NotFound(path)),
+        };
+        model.card = cards.iter().find_map(|card| Self::read_card(card).transpose()).transpose()?;
+        Ok(model)
+    }
+
+    /// The model card in a file, if that is there.
+    ///
+    /// # Errors
+    /// [`ModelError`] where it cannot be read, or is too long to be given to everybody who asks.
+    pub fn read_card(path: &Path) -> Result<Option<String>, ModelError> {
+        let card = read_text(path)?;
+        if card.as_ref().is_some_and(|card| card.len() > MAX_CARD_BYTES) {
+            let detail = format!("a model card has no more than {MAX_CARD_BYTES} bytes");
+            return Err(ModelError::Damaged { path: path.to_owned(), detail });
         }
+        Ok(card)
     }
 
     fn compile_template(
@@ -133,6 +158,25 @@ impl Model {
         let template = source.map(|source| ChatTemplate::new(source, tokens)).transpose();
         template.map_err(|reason| ModelError::Template { path: path.to_owned(), reason })
     }
+}
+
+/// A text file of a model, if there is one.
+fn read_text(path: &Path) -> Result<Option<String>, ModelError> {
+    let io = |reason| ModelError::Io { path: path.to_owned(), reason };
+    let damaged = |detail: String| ModelError::Damaged { path: path.to_owned(), detail };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(reason) => return Err(io(reason)),
+    };
+    // A pipe could keep its reader for ever, a device send it bytes for ever.
+    if !metadata.is_file() {
+        return Err(damaged("it is not a file".to_owned()));
+    }
+    if metadata.len() > MAX_TEXT_BYTES {
+        return Err(damaged(format!("it is longer than {} MB", MAX_TEXT_BYTES / 1_000_000)));
+    }
+    std::fs::read_to_string(path).map(Some).map_err(io)
 }
 
 /// The last part of `path`, without `extension`.

@@ -207,6 +207,7 @@ pub fn byte_model(context_length: usize) -> Model {
         context_length,
         owned_by: None,
         description: None,
+        card: None,
         tensors: Vec::new(),
         tokenizer: byte_tokenizer(),
         tokens,

@@ -126,6 +126,9 @@ pub struct ChatCompletionRequest {
     /// numbers are checked against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zyron_statement: Option<Box<Statement>>,
+    /// Extension: sign each answer's text as this model's. `/.well-known/jwks.json` has the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_provenance: Option<bool>,
 
     /// Accepted and without effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -222,6 +225,9 @@ pub struct ChatCompletionMessageParam {
     /// Part of the answers this server gives, so accepted when they are sent back. Ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zyron_numbers: Option<Value>,
+    /// Part of the answers this server gives, so accepted when they are sent back. Ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_provenance: Option<Value>,
     /// Refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<Value>,
@@ -248,6 +254,7 @@ impl ChatCompletionMessageParam {
             annotations: None,
             zyron_tool_calls: None,
             zyron_numbers: None,
+            zyron_provenance: None,
             audio: None,
             function_call: None,
             tool_calls: None,
@@ -377,6 +384,9 @@ pub struct ChatMessage {
     /// Extension: the numbers of the text, each with where it is from, where there were accounts to check them against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zyron_numbers: Option<Vec<CheckedNumber>>,
+    /// Extension: the signed claim that the model wrote this text (a JSON web token), where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_provenance: Option<String>,
 }
 
 /// One event of a streamed answer.
@@ -444,6 +454,10 @@ pub struct ChatDelta {
     /// Extension: the numbers of the sentences that are now complete, each with where it is from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zyron_numbers: Option<Vec<CheckedNumber>>,
+    /// Extension: the signed claim that the model wrote the text (a JSON web token), in the answer's last chunk, where
+    /// it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_provenance: Option<String>,
 }
 
 #[cfg(test)]

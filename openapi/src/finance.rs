@@ -114,6 +114,9 @@ pub struct FinanceAnalysisRequest {
     /// `["finance"]`: the model may read and compute by tools, which the server runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zyron_tools: Option<Vec<String>>,
+    /// Sign the commentary as this model's. `/.well-known/jwks.json` has the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zyron_provenance: Option<bool>,
     /// Send the commentary in server-sent events as it is generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,

@@ -23,6 +23,9 @@ pub struct Model {
     /// Extension: what it is and is not for, as far as its files say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Extension: its model card, in Markdown, if it has one; only where one model is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
 }
 
 /// Every model this server answers for.

@@ -13,6 +13,9 @@ pub(crate) fn loading(model: &Model) {
         "Loading {} ({}, {}, {size:.0} MB, context of {} tokens)…",
         model.id, model.architecture, model.quantization, model.context_length
     );
+    if model.card.is_none() {
+        println!("It has no model card: put README.md beside its weights to say what it is for and what it is not.");
+    }
 }
 
 fn size_of(path: &Path) -> u64 {

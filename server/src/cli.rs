@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Export or erase what is kept about a person
     Privacy(PrivacyArgs),
+    /// Check whether a model has written a text
+    Provenance(ProvenanceArgs),
     /// Show what a running server does, second by second
     Top(TopArgs),
     /// Judge an OpenAI-compatible server with a French finance set
@@ -60,6 +62,34 @@ pub(crate) struct AuditArgs {
     pub(crate) state: StateArgs,
     #[command(subcommand)]
     pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProvenanceArgs {
+    #[command(subcommand)]
+    pub(crate) command: ProvenanceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProvenanceCommand {
+    /// Say who has signed a text, if it is as it was signed
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// An answer of /v1/chat/completions or, with --token, a text
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The text's claim
+    #[arg(long)]
+    pub(crate) token: Option<String>,
+    /// The server's keys in a file, as /.well-known/jwks.json gives them
+    #[arg(long, value_name = "FILE", conflicts_with = "url", required_unless_present = "url")]
+    pub(crate) keys: Option<PathBuf>,
+    /// The server to ask for its keys
+    #[arg(long)]
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -73,6 +73,10 @@ pub struct ModelConfig {
     pub path: Option<PathBuf>,
     /// Its name in the API.
     pub id: Option<String>,
+    /// Its model card; by default the one beside its weights.
+    pub card: Option<PathBuf>,
+    /// Whether a model without one is served.
+    pub require_card: bool,
     /// How it writes tool calls; by default what its chat template says.
     pub tool_format: Option<String>,
 }

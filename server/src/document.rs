@@ -7,6 +7,8 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type};
 
+use crate::middleware::ai_generated;
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -72,7 +74,14 @@ const QUOTA_ERROR: (StatusCode, &str) =
 
 /// Adds what holds for all operations.
 pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten().filter(|_| ai_generated::generates(path))
+        {
+            if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") {
+                let description = "Always `true`: a model has written this.";
+                add_header(response, ai_generated::HEADER.as_str(), Type::String, description);
+            }
+        }
         if let Some(get) = &mut item.get {
             complete_operation(get, false);
         }

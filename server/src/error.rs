@@ -82,6 +82,9 @@ pub(crate) enum ApiError {
     /// There is nothing to count with.
     #[error("This server counts nothing: `state.folder` is not set in its configuration.")]
     NothingCounted,
+    /// There is no key to sign with.
+    #[error("This server signs nothing: `state.folder` is not set in its configuration.")]
+    NothingSigned,
     /// Too many requests wait already, or this one has waited too long.
     #[error("The server is at its limit. Try again in {} s.", .0.as_secs_f64().ceil())]
     Overloaded(
@@ -177,7 +180,7 @@ impl ApiError {
             Self::MissingScope(_) => (StatusCode::FORBIDDEN, "permission_error", Some("insufficient_scope")),
             Self::ModelNotAllowed(_) => (StatusCode::FORBIDDEN, "permission_error", Some("model_not_allowed")),
             Self::QuotaReached(quota) => (StatusCode::TOO_MANY_REQUESTS, quota.kind, Some("rate_limit_exceeded")),
-            Self::NothingCounted => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
+            Self::NothingCounted | Self::NothingSigned => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
             Self::Overloaded(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded")),
             Self::Loading => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("model_loading")),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("shutting_down")),

@@ -15,6 +15,7 @@ mod extract;
 pub mod keys;
 mod metrics;
 mod middleware;
+pub mod provenance;
 mod respond;
 mod responses;
 mod router;

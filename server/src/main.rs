@@ -11,6 +11,7 @@ mod keys_command;
 mod logging;
 mod mini;
 mod privacy_command;
+mod provenance_command;
 mod top;
 
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval(args),
         Command::Audit(args) => audit_command::run(args),
         Command::Privacy(args) => privacy_command::run(args),
+        Command::Provenance(args) => provenance_command::run(args),
         Command::Top(args) => top::run(&args),
     };
     match result {
@@ -117,6 +119,13 @@ async fn load(config: &Config) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>)> 
     let mut model = tokio::task::spawn_blocking(move || Model::open(&path)).await??;
     if let Some(id) = &config.model.id {
         model.id.clone_from(id);
+    }
+    if let Some(card) = &config.model.card {
+        model.card = Model::read_card(card)?;
+        anyhow::ensure!(model.card.is_some(), "`model.card`: there is no file `{}`", card.display());
+    }
+    if config.model.require_card && model.card.is_none() {
+        anyhow::bail!("the model has no model card, and `model.require_card` is set: put README.md beside its weights");
     }
     let model = Arc::new(model);
     banner::loading(&model);

@@ -1,7 +1,8 @@
 //! What happens to every request before its route and to every answer after it. From the outside in: request id, the
-//! account of it, OpenAI's headers, origins, panics, authorization; then, where this server has no model, the way to
-//! another.
+//! account of it, OpenAI's headers, origins, panics, authorization, the mark of what a model has written; then, where this
+//! server has no model, the way to another.
 
+pub(crate) mod ai_generated;
 pub(crate) mod auth;
 mod call;
 mod cors;
@@ -24,6 +25,7 @@ pub(crate) fn apply(router: Router<AppState>, app: &AppState) -> Router<AppState
     // The last added is the outermost.
     let router = router
         .layer(from_fn_with_state(app.clone(), upstream::pass_on))
+        .layer(from_fn(ai_generated::mark))
         .layer(from_fn_with_state(app.clone(), auth::authorize))
         .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::Internal.into_response() }));
     let router = match cors::layer(&app.config().server) {

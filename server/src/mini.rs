@@ -10,6 +10,8 @@ pub(crate) const NAME: &str = "zyron-mini";
 
 const GGUF: &[u8] = include_bytes!("../../model/zyron-mini/zyron-mini.Q8_0.gguf");
 
+const CARD: &str = include_str!("../../model/zyron-mini/README.md");
+
 /// zyron-mini as a file, which engines need to load it. Nobody else can reach it, and it is gone with this value:
 /// once loaded, an engine has what it needs of it.
 pub(crate) struct Unpacked {
@@ -24,6 +26,7 @@ impl Unpacked {
         let folder = tempfile::Builder::new().prefix("zyron-").tempdir()?;
         let path = folder.path().join(NAME).with_extension("gguf");
         std::fs::write(&path, GGUF)?;
+        std::fs::write(path.with_extension("md"), CARD)?;
         Ok(Self { path, _folder: folder })
     }
 

@@ -7,7 +7,8 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::routes::{
-    chat_completions, completions, docs, finance, health, metrics, models, playground, responses, tokenize, usage,
+    chat_completions, completions, docs, finance, health, metrics, models, playground, provenance, responses, tokenize,
+    usage,
 };
 use crate::state::AppState;
 use crate::{document, middleware};
@@ -28,6 +29,7 @@ fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(tokenize::detokenize))
         .routes(routes!(tokenize::info))
         .routes(routes!(usage::usage))
+        .routes(routes!(provenance::keys))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))

@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod models;
 pub(crate) mod playground;
+pub(crate) mod provenance;
 pub(crate) mod responses;
 pub(crate) mod tokenize;
 pub(crate) mod usage;

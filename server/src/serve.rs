@@ -17,9 +17,10 @@ use zyron_engine::{Engine, Model};
 use crate::audit::{Audit, AuditError, Event};
 use crate::config::Config;
 use crate::keys::{Keys, Store, StoreError};
+use crate::provenance::Signer;
 use crate::router::router;
 use crate::run::{RunError, Running};
-use crate::state::AppState;
+use crate::state::{AppState, Kept};
 use crate::upstream::Servers;
 
 /// Room for a request's headers.
@@ -54,6 +55,9 @@ pub enum StartError {
     /// Nothing can be entered in the audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// There is no key to sign with.
+    #[error("the key for signed provenance: {0}")]
+    Provenance(io::Error),
     /// Keys cannot be read.
     #[error(transparent)]
     Keys(#[from] StoreError),
@@ -95,7 +99,8 @@ impl App {
             audit.enter(Event::Started { version: env!("CARGO_PKG_VERSION") });
             audit.write()?;
         }
-        Ok(Self(AppState::new(config, keys, audit, running)))
+        let signer = folder.map(Signer::open).transpose().map_err(StartError::Provenance)?.map(Arc::new);
+        Ok(Self(AppState::new(config, keys, Kept { audit, running, signer })))
     }
 
     /// Whether requests need a key.

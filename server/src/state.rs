@@ -17,6 +17,7 @@ use crate::config::{Config, EngineConfig};
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::provenance::Signer;
 use crate::respond::now;
 use crate::responses::Responses;
 use crate::run::Running;
@@ -31,6 +32,7 @@ struct Inner {
     keys: Keys,
     audit: Option<Audit>,
     running: Option<Running>,
+    signer: Option<Arc<Signer>>,
     serving: OnceLock<Arc<Serving>>,
     /// In place of a model.
     upstream: OnceLock<Arc<Servers>>,
@@ -40,6 +42,14 @@ struct Inner {
     metrics: Metrics,
     draining: AtomicBool,
     abort: CancellationToken,
+}
+
+/// What a state folder is for besides keys, where there is one.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) audit: Option<Audit>,
+    pub(crate) running: Option<Running>,
+    pub(crate) signer: Option<Arc<Signer>>,
 }
 
 /// A loaded model and what it takes to answer with it.
@@ -59,11 +69,13 @@ pub(crate) struct Serving {
     pub(crate) created: u64,
     /// Names the model, its number format, the engine and this version of the code.
     pub(crate) system_fingerprint: String,
+    /// SHA-256 over the weight files' lengths and samples of them, in hexadecimal.
+    pub(crate) weights_sha256: String,
 }
 
 impl AppState {
-    /// `audit` and `running` are the state folder's, where there is one.
-    pub(crate) fn new(config: Config, keys: Keys, audit: Option<Audit>, running: Option<Running>) -> Self {
+    pub(crate) fn new(config: Config, keys: Keys, kept: Kept) -> Self {
+        let Kept { audit, running, signer } = kept;
         let abort = CancellationToken::new();
         let responses = Responses::new(&config.responses);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -74,6 +86,7 @@ impl AppState {
             keys,
             audit,
             running,
+            signer,
             serving: OnceLock::new(),
             upstream: OnceLock::new(),
             responses,
@@ -101,6 +114,11 @@ impl AppState {
     /// The mark on the state folder, where there is one.
     pub(crate) fn running(&self) -> Option<&Running> {
         self.0.running.as_ref()
+    }
+
+    /// What signs provenance, where there is a key for it.
+    pub(crate) fn signer(&self) -> Option<&Arc<Signer>> {
+        self.0.signer.as_ref()
     }
 
     /// The answers that are kept, where any are.
@@ -136,6 +154,7 @@ impl AppState {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let config = &self.0.config;
         let named = config.model.tool_format.as_deref().and_then(ToolFormat::named);
+        let weights = digest(&model.weights);
         let serving = Serving {
             admission,
             tokenizing: Arc::new(Semaphore::new(cores)),
@@ -143,7 +162,8 @@ impl AppState {
             grammars: GrammarCompiler::default(),
             tool_format: named.unwrap_or_else(|| ToolFormat::of(model.template.as_ref())),
             created: now(),
-            system_fingerprint: fingerprint(&model, engine.name(), &config.engine),
+            system_fingerprint: fingerprint(&model, &weights, engine.name(), &config.engine),
+            weights_sha256: format!("{weights:x}"),
             model,
             engine,
         };
@@ -184,18 +204,24 @@ impl AppState {
 }
 
 /// What decides an answer besides the request: the weights, their number format, the engine and this code.
-fn fingerprint(model: &Model, engine: &str, config: &EngineConfig) -> String {
+fn fingerprint(model: &Model, weights: &[u8], engine: &str, config: &EngineConfig) -> String {
     let mut hash = Sha256::new();
     let numbers = format!("{:?} {:?} {:?} {}", config.dtype, config.isq, config.kv_cache_type, config.batch_invariant);
     for part in [&model.id, &model.architecture, &model.quantization, engine, &numbers, env!("CARGO_PKG_VERSION")] {
         hash.update(part);
         hash.update([0]);
     }
-    for file in weight_files(&model.weights) {
+    hash.update(weights);
+    hash.finalize()[..5].iter().fold("fp_".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+fn digest(weights: &Weights) -> sha2::digest::Output<Sha256> {
+    let mut hash = Sha256::new();
+    for file in weight_files(weights) {
         // The server serves without it, too.
         let _ = hash_samples(&file, &mut hash);
     }
-    hash.finalize()[..5].iter().fold("fp_".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    hash.finalize()
 }
 
 fn weight_files(weights: &Weights) -> Vec<PathBuf> {

@@ -63,6 +63,8 @@ pub(crate) struct ChatJob {
     pub(crate) finance: Option<Finance>,
     /// How the answer goes on, where the server runs its tools.
     pub(crate) rounds: Option<Plan>,
+    /// Whether its text is signed.
+    pub(crate) is_signed: bool,
 }
 
 /// How to stream the answer.
@@ -120,6 +122,7 @@ async fn converse(
 ) -> Result<ChatJob, ApiError> {
     refuse::chat(&request)?;
     let streaming = streaming(request.stream, request.stream_options.as_ref())?;
+    let is_signed = request.zyron_provenance.unwrap_or(false);
     let tokenizer = &serving.model.tokenizer;
     let sampling = SamplingFields::of_chat(&request).check(tokenizer.vocabulary_size())?;
     let logprobs = logprobs(request.logprobs, request.top_logprobs)?;
@@ -162,7 +165,7 @@ async fn converse(
     let job = ask.prepare(serving, limits).await?;
     // Where the server runs the tools, calls are read by it, and what is left is text.
     let tools = format.filter(|_| rounds.is_none());
-    Ok(ChatJob { job, streaming, tools, logprobs: logprobs.is_some(), finance, rounds })
+    Ok(ChatJob { job, streaming, tools, logprobs: logprobs.is_some(), finance, rounds, is_signed })
 }
 
 /// A conversation to answer: what chat completions and responses have in common.

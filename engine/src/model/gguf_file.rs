@@ -32,6 +32,7 @@ pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
         context_length,
         owned_by: gguf.str("general.organization").map(str::to_owned),
         description: gguf.str("general.description").map(str::to_owned),
+        card: None,
         tensors: gguf.tensors().to_vec(),
         tokenizer,
         tokens,

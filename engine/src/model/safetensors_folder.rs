@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::Metadata;
 use serde_json::Value;
 
-use super::{Model, ModelError, Weights, name_of};
+use super::{Model, ModelError, Weights, name_of, read_text};
 use crate::template::NamedTokens;
 use crate::tensors::{MAX_HEADER_BYTES, TensorInfo, most_common_format};
 use crate::tokenizer::Tokenizer;
-
-/// The longest JSON file, but for the tokenizer's, and chat template: an index of 200,000 tensors is half as long.
-const MAX_TEXT_BYTES: u64 = 32_000_000;
 
 pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
     let config = read_json(folder, "config.json")?
@@ -58,6 +55,7 @@ pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
         context_length,
         owned_by: None,
         description: None,
+        card: None,
         tensors,
         tokenizer,
         tokens,
@@ -65,27 +63,9 @@ pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
     })
 }
 
-fn read(path: &Path) -> Result<Option<String>, ModelError> {
-    let io = |reason| ModelError::Io { path: path.to_owned(), reason };
-    let damaged = |detail: String| ModelError::Damaged { path: path.to_owned(), detail };
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(reason) => return Err(io(reason)),
-    };
-    // A pipe could keep its reader for ever, a device send it bytes for ever.
-    if !metadata.is_file() {
-        return Err(damaged("it is not a file".to_owned()));
-    }
-    if metadata.len() > MAX_TEXT_BYTES {
-        return Err(damaged(format!("it is longer than {} MB", MAX_TEXT_BYTES / 1_000_000)));
-    }
-    std::fs::read_to_string(path).map(Some).map_err(io)
-}
-
 fn read_json(folder: &Path, name: &str) -> Result<Option<Value>, ModelError> {
     let path = folder.join(name);
-    let Some(text) = read(&path)? else { return Ok(None) };
+    let Some(text) = read_text(&path)? else { return Ok(None) };
     let json = serde_json::from_str(&text);
     json.map(Some).map_err(|error| ModelError::Damaged { path, detail: error.to_string() })
 }
@@ -103,7 +83,7 @@ fn token_text(json: &Value) -> Option<String> {
 
 /// The template in its own file, else the one in `tokenizer_config.json` (of several, the one named `default`).
 fn template_source(folder: &Path, tokenizer_config: &Value) -> Result<Option<String>, ModelError> {
-    if let Some(source) = read(&folder.join("chat_template.jinja"))? {
+    if let Some(source) = read_text(&folder.join("chat_template.jinja"))? {
         return Ok(Some(source));
     }
     let in_file = read_json(folder, "chat_template.json")?.unwrap_or_default();

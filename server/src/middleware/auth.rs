@@ -20,7 +20,7 @@ use crate::state::AppState;
 
 /// Whether anyone may ask it, by its path or its route.
 pub(crate) fn is_public(path: &str) -> bool {
-    matches!(path, "/" | "/openapi.json" | "/docs" | "/health/live" | "/health/ready")
+    matches!(path, "/" | "/openapi.json" | "/docs" | "/health/live" | "/health/ready" | "/.well-known/jwks.json")
         || path.starts_with("/assets/")
         || path.starts_with("/docs/")
 }

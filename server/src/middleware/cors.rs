@@ -3,13 +3,15 @@
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::ai_generated;
 use crate::config::ServerConfig;
 
 /// Headers of an answer that a page may read.
-const EXPOSED: [HeaderName; 4] = [
+const EXPOSED: [HeaderName; 5] = [
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("retry-after-ms"),
+    ai_generated::HEADER,
     header::RETRY_AFTER,
 ];
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::sse::Event;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zyron_engine::{Model, TokenLogprobs};
 use zyron_finance::check::{Checked, Checker, StreamedCheck};
@@ -14,6 +15,7 @@ use zyron_openapi::{ChatCompletion, ChatCompletionChunk, FinishReason, Role, Tok
 
 use super::message::{MessageDelta, MessageReader, Said};
 use super::{End, Part, Shape, tokens};
+use crate::provenance::{Claims, Signer};
 use crate::state::Serving;
 use crate::validate::ChatJob;
 
@@ -28,6 +30,9 @@ pub(crate) struct ChatShape {
     /// What the answers' numbers are checked against, where there is something.
     facts: Option<Facts>,
     template: Option<UsedTemplate>,
+    /// What signs the answers' texts, where that is asked for.
+    signer: Option<Arc<Signer>>,
+    weights_sha256: String,
 }
 
 /// The figures that verdicts name.
@@ -71,6 +76,8 @@ struct Choice {
     /// Numbers that have been judged.
     judged: u32,
     runs: Vec<ServerToolCall>,
+    /// Of its text so far.
+    written: Sha256,
 }
 
 impl Choice {
@@ -86,6 +93,9 @@ impl Choice {
     fn say(&mut self, deltas: Vec<MessageDelta>, facts: Option<&Facts>) -> Vec<News> {
         let mut news = Vec::new();
         for delta in deltas {
+            if let MessageDelta::Content(text) = &delta {
+                self.written.update(text);
+            }
             let checked = match (&delta, facts) {
                 (MessageDelta::Content(text), Some(facts)) => self.check.push(text, &facts.checker),
                 _ => Vec::new(),
@@ -107,7 +117,8 @@ impl Choice {
 }
 
 impl ChatShape {
-    pub(crate) fn new(serving: &Serving, job: &ChatJob) -> Self {
+    /// `signer` signs the answers' texts, where there is one.
+    pub(crate) fn new(serving: &Serving, job: &ChatJob, signer: Option<Arc<Signer>>) -> Self {
         let finance = job.finance.as_ref();
         let choice = |_| Choice {
             reader: MessageReader::new(job.tools),
@@ -118,6 +129,7 @@ impl ChatShape {
             numbers: Vec::new(),
             judged: 0,
             runs: Vec::new(),
+            written: Sha256::new(),
         };
         let facts = finance.map(|finance| {
             let mut facts = Facts { all: Vec::new(), checker: Checker::new(Vec::new(), &finance.question), told: 0 };
@@ -134,7 +146,25 @@ impl ChatShape {
             choices: (0..job.job.answers).map(choice).collect(),
             facts,
             template: finance.and_then(|finance| finance.template.clone()),
+            signer,
+            weights_sha256: serving.weights_sha256.clone(),
         }
+    }
+
+    /// The claim that the model wrote an answer's text, which is whole, where that is asked for.
+    fn claim(&self, index: usize) -> Option<String> {
+        let signer = self.signer.as_ref()?;
+        let claims = Claims {
+            ai_generated: true,
+            iat: super::now(),
+            jti: self.id.clone(),
+            choice: index as u32,
+            model: self.model.id.clone(),
+            weights_sha256: self.weights_sha256.clone(),
+            system_fingerprint: self.system_fingerprint.clone(),
+            text_sha256: format!("{:x}", self.choices[index].written.clone().finalize()),
+        };
+        Some(signer.sign(&claims))
     }
 
     /// What a part adds to its answer, and the reason where it ends it.
@@ -202,6 +232,7 @@ impl Shape for ChatShape {
 
     fn whole(self, usage: Usage) -> ChatCompletion {
         let is_checked = self.facts.is_some();
+        let mut claims: Vec<_> = (0..self.choices.len()).map(|index| self.claim(index)).collect();
         let choice = |(index, choice): (u32, Choice)| {
             let Said { content, calls } = choice.said;
             let called = !calls.is_empty();
@@ -215,6 +246,7 @@ impl Shape for ChatShape {
                     tool_calls: called.then_some(calls),
                     zyron_tool_calls: (!choice.runs.is_empty()).then_some(choice.runs),
                     zyron_numbers: is_checked.then_some(choice.numbers),
+                    zyron_provenance: claims[index as usize].take(),
                 },
                 logprobs: self.logprobs.then_some(ChatLogprobs { content: Some(choice.logprobs), refusal: None }),
                 finish_reason: choice.reason,
@@ -247,7 +279,8 @@ impl Shape for ChatShape {
         let (news, reason) = self.read(index, part);
         let mut events: Vec<Event> = news.into_iter().map(|news| self.delta(index, wire(news), None)).collect();
         if reason.is_some() {
-            events.push(self.delta(index, ChatDelta::default(), reason));
+            let last = ChatDelta { zyron_provenance: self.claim(index), ..ChatDelta::default() };
+            events.push(self.delta(index, last, reason));
         }
         events
     }

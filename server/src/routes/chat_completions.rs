@@ -80,7 +80,9 @@ pub(crate) async fn create(
 
 /// Answers a checked request. Where the server runs tools, in as many rounds as it takes.
 pub(super) async fn answer(call: &Call, serving: &Arc<Serving>, job: ChatJob) -> Result<Response, ApiError> {
-    let shape = ChatShape::new(serving, &job);
+    let signer = job.is_signed.then(|| call.app().signer().cloned().ok_or(ApiError::NothingSigned)).transpose();
+    let signer = signer.map_err(|error| ApiError::unsupported("zyron_provenance", error.to_string()))?;
+    let shape = ChatShape::new(serving, &job, signer);
     let running = Running::start(call, serving, job.job).await?;
     let streaming = job.streaming.is_some();
     match job.rounds {

@@ -18,6 +18,7 @@ fn describe(serving: &Serving) -> Model {
         architecture: model.architecture.clone(),
         quantization: model.quantization.clone(),
         description: model.description.clone(),
+        card: None,
     }
 }
 
@@ -51,5 +52,5 @@ pub(crate) async fn list(State(app): State<AppState>) -> Result<Json<ModelList>,
 pub(crate) async fn retrieve(State(app): State<AppState>, Path(name): Path<String>) -> Result<Json<Model>, ApiError> {
     let serving = app.serving()?;
     serving.check_name(&name)?;
-    Ok(Json(describe(serving)))
+    Ok(Json(Model { card: serving.model.card.clone(), ..describe(serving) }))
 }

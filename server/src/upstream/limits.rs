@@ -26,6 +26,7 @@ pub(super) struct Asked {
     max_completion_tokens: Extent,
     zyron_tools: Extent,
     zyron_statement: Extent,
+    zyron_provenance: Extent,
 }
 
 impl Asked {
@@ -43,7 +44,12 @@ impl Asked {
     }
 
     pub(super) fn check(&self, limits: &LimitsConfig) -> Result<(), ApiError> {
-        for (param, field) in [("zyron_tools", &self.zyron_tools), ("zyron_statement", &self.zyron_statement)] {
+        let ours = [
+            ("zyron_tools", &self.zyron_tools),
+            ("zyron_statement", &self.zyron_statement),
+            ("zyron_provenance", &self.zyron_provenance),
+        ];
+        for (param, field) in ours {
             if field.is_given() {
                 let message = format!("`{param}` needs a model here: this server passes requests on to others.");
                 return Err(ApiError::unsupported(param, message));

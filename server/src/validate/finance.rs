@@ -205,6 +205,7 @@ pub(super) async fn commentary(
         messages,
         model: request.model,
         zyron_tools: request.zyron_tools,
+        zyron_provenance: request.zyron_provenance,
         stream: request.stream,
         stream_options: request.stream_options,
         max_completion_tokens: request.max_completion_tokens,

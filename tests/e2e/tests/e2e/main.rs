@@ -26,6 +26,7 @@ mod model_check;
 mod models;
 mod pages;
 mod privacy;
+mod provenance;
 mod real_model;
 mod responses;
 mod safetensors;

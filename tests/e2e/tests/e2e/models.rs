@@ -20,6 +20,7 @@ async fn the_document_lists_every_route() {
     let mut paths: Vec<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     paths.sort_unstable();
     let expected = [
+        "/.well-known/jwks.json",
         "/detokenize",
         "/health/live",
         "/health/ready",
