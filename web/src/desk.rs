@@ -380,7 +380,7 @@ fn parsed<T>(said: &JsValue, of: impl FnOnce(&Json) -> Option<T>) -> Result<T, R
 }
 
 fn is_pdf(file: &File) -> bool {
-    file.type_() == "application/pdf" || file.name().to_lowercase().ends_with(".pdf")
+    file.type_() == "application/pdf" || file.name().to_ascii_lowercase().ends_with(".pdf")
 }
 
 /// What the worker read of files.

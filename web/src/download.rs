@@ -5,12 +5,15 @@ use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
+use crate::json::Json;
+
 /// Has the browser keep `bytes` as a file.
 ///
 /// # Errors
 /// Where the browser refuses.
 pub(crate) fn download(name: &str, media_type: &str, bytes: &[u8]) -> Result<(), String> {
-    offer(name, media_type, bytes).map_err(|error| format!("{name}: {error:?}"))
+    let reason = |error: JsValue| Json::from(error).text("message").unwrap_or_default();
+    offer(name, media_type, bytes).map_err(|error| format!("{name}\u{a0}: {}", reason(error)))
 }
 
 fn offer(name: &str, media_type: &str, bytes: &[u8]) -> Result<(), JsValue> {

@@ -2,7 +2,6 @@
 //! replaced and nothing is lost with it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures::channel::oneshot;
@@ -21,8 +20,8 @@ pub(crate) enum ReadError {
     Crashed,
 }
 
-/// What is done with a result.
-type Waiting = HashMap<u32, oneshot::Sender<Result<JsValue, ReadError>>>;
+/// A call's number, and what is done with its result.
+type Waiting = (u32, oneshot::Sender<Result<JsValue, ReadError>>);
 
 /// The worker; started with the first call.
 #[derive(Clone, Default)]
@@ -31,7 +30,7 @@ pub(crate) struct Reader(Rc<Shared>);
 #[derive(Default)]
 struct Shared {
     worker: RefCell<Option<Running>>,
-    waiting: RefCell<Waiting>,
+    waiting: RefCell<Vec<Waiting>>,
     calls: Cell<u32>,
 }
 
@@ -56,7 +55,7 @@ impl Reader {
         let id = self.0.calls.get();
         self.0.calls.set(id.wrapping_add(1));
         let (sender, result) = oneshot::channel();
-        self.0.waiting.borrow_mut().insert(id, sender);
+        self.0.waiting.borrow_mut().push((id, sender));
         if self.post(id, name, arguments).is_err() {
             self.crash();
         }
@@ -104,10 +103,10 @@ impl Reader {
             (None, None) => return self.crash(),
         };
         // Its number is one that `call` gave.
-        let waiting = self.0.waiting.borrow_mut().remove(&(id as u32));
-        if let Some(waiting) = waiting {
+        let mut waiting = self.0.waiting.borrow_mut();
+        if let Some(at) = waiting.iter().position(|(call, _)| *call == id as u32) {
             // Whoever asked may be gone.
-            let _ = waiting.send(result);
+            let _ = waiting.swap_remove(at).1.send(result);
         }
     }
 

@@ -1,13 +1,19 @@
 //! What the browser keeps: conversations and desks, a record each, in IndexedDB. It stays on this machine.
 
-use js_sys::{Array, Object, Reflect};
-use rexie::{ObjectStore, Rexie, TransactionMode};
+use js_sys::{Array, Object, Promise, Reflect};
+use leptos::prelude::window;
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::File;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    File, IdbDatabase, IdbObjectStore, IdbObjectStoreParameters, IdbOpenDbRequest, IdbRequest, IdbTransactionMode,
+};
 
+use crate::json::Json;
 use crate::language::tr;
 use crate::words;
 
+const NAME: &str = "zyron";
 /// Raised when the stores change; the upgrade goes here then.
 const VERSION: u32 = 1;
 
@@ -43,7 +49,7 @@ pub(crate) struct Record {
 }
 
 /// The database, open.
-pub(crate) struct Store(Rexie);
+pub(crate) struct Store(IdbDatabase);
 
 /// Why something was not kept, found or removed, in the page's words.
 pub(crate) type Refused = String;
@@ -54,65 +60,81 @@ impl Store {
     /// # Errors
     /// Where the browser keeps nothing, as in some private windows.
     pub(crate) async fn open() -> Result<Self, Refused> {
-        let store = |kind: Kind| ObjectStore::new(kind.store()).key_path("id");
-        let builder = Rexie::builder("zyron").version(VERSION);
-        let builder = builder.add_object_store(store(Kind::Conversation)).add_object_store(store(Kind::Desk));
-        builder.build().await.map(Self).map_err(|error| failed(&error))
+        let factory = window().indexed_db().map_err(thrown)?.ok_or_else(|| refused("IndexedDB"))?;
+        let request = factory.open_with_u32(NAME, VERSION).map_err(thrown)?;
+        let opening = request.clone();
+        // One that could not be made has no stores, which whatever asks for one is told.
+        let make = Closure::<dyn Fn()>::new(move || drop(make(&opening)));
+        request.set_onupgradeneeded(Some(make.as_ref().unchecked_ref()));
+        Ok(Self(given(&request).await?.unchecked_into()))
     }
 
     /// Keeps a record in the place of the one with its id.
     pub(crate) async fn put(&self, kind: Kind, record: &Record) -> Result<(), Refused> {
-        let transaction =
-            self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(|error| failed(&error))?;
-        transaction
-            .store(kind.store())
-            .map_err(|error| failed(&error))?
-            .put(&record.to_js(), None)
-            .await
-            .map_err(|error| failed(&error))?;
-        transaction.done().await.map(drop).map_err(|error| failed(&error))
+        self.change(kind, |store| store.put(&record.to_js())).await
     }
 
     /// The record with this id.
     pub(crate) async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, Refused> {
-        let transaction =
-            self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(|error| failed(&error))?;
-        let record = transaction
-            .store(kind.store())
-            .map_err(|error| failed(&error))?
-            .get(id.into())
-            .await
-            .map_err(|error| failed(&error))?;
-        Ok(record.map(|record| Record::of_js(&record)))
+        let found = self.read(kind, |store| store.get(&id.into())).await?;
+        Ok(found.is_object().then(|| Record::of_js(&found)))
     }
 
     /// Every record, the newest first.
     pub(crate) async fn all(&self, kind: Kind) -> Result<Vec<Record>, Refused> {
-        let transaction =
-            self.0.transaction(&[kind.store()], TransactionMode::ReadOnly).map_err(|error| failed(&error))?;
-        let records = transaction
-            .store(kind.store())
-            .map_err(|error| failed(&error))?
-            .get_all(None, None)
-            .await
-            .map_err(|error| failed(&error))?;
-        let mut records: Vec<Record> = records.iter().map(Record::of_js).collect();
+        let found = self.read(kind, IdbObjectStore::get_all).await?;
+        let found: Array = found.unchecked_into();
+        let mut records: Vec<Record> = found.iter().map(|record| Record::of_js(&record)).collect();
         records.sort_by(|one, other| other.updated.total_cmp(&one.updated));
         Ok(records)
     }
 
     /// Forgets the record with this id.
     pub(crate) async fn delete(&self, kind: Kind, id: &str) -> Result<(), Refused> {
-        let transaction =
-            self.0.transaction(&[kind.store()], TransactionMode::ReadWrite).map_err(|error| failed(&error))?;
-        transaction
-            .store(kind.store())
-            .map_err(|error| failed(&error))?
-            .delete(id.into())
-            .await
-            .map_err(|error| failed(&error))?;
-        transaction.done().await.map(drop).map_err(|error| failed(&error))
+        self.change(kind, |store| store.delete(&id.into())).await
     }
+
+    async fn read(&self, kind: Kind, ask: impl FnOnce(&IdbObjectStore) -> Asked) -> Result<JsValue, Refused> {
+        let transaction = self.0.transaction_with_str(kind.store()).map_err(thrown)?;
+        let request = transaction.object_store(kind.store()).and_then(|store| ask(&store)).map_err(thrown)?;
+        given(&request).await
+    }
+
+    /// Makes a change, and waits until it is on the disk.
+    async fn change(&self, kind: Kind, ask: impl FnOnce(&IdbObjectStore) -> Asked) -> Result<(), Refused> {
+        let mode = IdbTransactionMode::Readwrite;
+        let transaction = self.0.transaction_with_str_and_mode(kind.store(), mode).map_err(thrown)?;
+        transaction.object_store(kind.store()).and_then(|store| ask(&store)).map_err(thrown)?;
+        let done = Promise::new(&mut |resolve, reject| {
+            transaction.set_oncomplete(Some(&resolve));
+            transaction.set_onerror(Some(&reject));
+            transaction.set_onabort(Some(&reject));
+        });
+        JsFuture::from(done).await.map(drop).map_err(failed)
+    }
+}
+
+type Asked = Result<IdbRequest, JsValue>;
+
+/// Makes the stores of a new database.
+fn make(opening: &IdbOpenDbRequest) -> Result<(), JsValue> {
+    let database: IdbDatabase = opening.result()?.unchecked_into();
+    let parameters = IdbObjectStoreParameters::new();
+    parameters.set_key_path(&"id".into());
+    for kind in [Kind::Conversation, Kind::Desk] {
+        database.create_object_store_with_optional_parameters(kind.store(), &parameters)?;
+    }
+    Ok(())
+}
+
+/// What a request gives, once it does.
+async fn given(request: &IdbRequest) -> Result<JsValue, Refused> {
+    let done = Promise::new(&mut |resolve, reject| {
+        request.set_onsuccess(Some(&resolve));
+        request.set_onerror(Some(&reject));
+    });
+    JsFuture::from(done).await.map_err(failed)?;
+    request.result().map_err(thrown)
 }
 
 impl Record {
@@ -147,10 +169,15 @@ impl Record {
     }
 }
 
-/// The words for it, with the error that is behind all others.
-fn failed(error: &dyn std::error::Error) -> Refused {
-    let last = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
-    refused(&last.to_string())
+/// The words for the event that something failed.
+fn failed(event: JsValue) -> Refused {
+    let error = Json::from(event).field("target").field("error");
+    refused(&error.text("message").unwrap_or_default())
+}
+
+/// The words for an error that was thrown.
+fn thrown(error: JsValue) -> Refused {
+    refused(&Json::from(error).text("message").unwrap_or_default())
 }
 
 /// The words for it, with the reason.
