@@ -23,7 +23,7 @@ use crate::call::Ended;
 use crate::middleware::auth;
 
 /// Its folder in the state folder.
-const FOLDER: &str = "audit";
+pub(crate) const FOLDER: &str = "audit";
 /// Most lines written together.
 const MAX_BATCH: usize = 4096;
 
@@ -186,6 +186,14 @@ pub fn enter_key(state: &Path, key: &str, change: KeyChange) -> Result<(), Audit
     let who = Who { key: Some(key.to_owned()), request_id: None };
     let entry = Entry { time: Utc::now(), event: Event::Key { change }, who: Some(who) };
     Chain::open(&folder(state))?.append(&[entry])
+}
+
+/// Does something with the files of the log in `folder`, while nobody writes them.
+pub(crate) fn with_files<T>(
+    folder: &Path,
+    work: impl FnOnce(&[PathBuf]) -> std::io::Result<T>,
+) -> Result<T, AuditError> {
+    chain::with_files(folder, work)
 }
 
 /// Gives each line of the log in `folder` that is about a key, as it is written.

@@ -1,6 +1,5 @@
 //! What the operator reads on the terminal while the server starts.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,8 +50,7 @@ pub(crate) fn loaded(engine: &dyn Engine, took: Duration) {
     );
 }
 
-pub(crate) fn ready(address: SocketAddr, model: &str, needs_key: bool) {
-    let base = format!("http://{address}");
+pub(crate) fn ready(base: &str, model: &str, needs_key: bool) {
     let (header, key) = if needs_key {
         (" \\\n    -H \"Authorization: Bearer $ZYRON_API_KEY\"", "os.environ[\"ZYRON_API_KEY\"]")
     } else {
@@ -76,6 +74,6 @@ print(answer.choices[0].message.content)
     );
 }
 
-pub(crate) fn passing_on(address: SocketAddr, servers: &[String]) {
-    println!("Zyron is ready at http://{address} and passes requests on to {}", servers.join(", "));
+pub(crate) fn passing_on(base: &str, servers: &[String]) {
+    println!("Zyron is ready at {base} and passes requests on to {}", servers.join(", "));
 }

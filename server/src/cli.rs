@@ -18,6 +18,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Load a model and serve it
     Serve(ServeArgs),
+    /// Look at a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Say what this machine and this build are, and which models fit
@@ -33,12 +36,34 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Export or erase what is kept about a person
     Privacy(PrivacyArgs),
+    /// Write what a state folder has to one file, whether a server runs with it or not
+    Backup {
+        #[command(flatten)]
+        state: StateArgs,
+        /// The file; it has what the folder has, secrets included
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Make a state folder from such a file
+    Restore {
+        #[command(flatten)]
+        state: StateArgs,
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+    },
     /// Check whether a model has written a text
     Provenance(ProvenanceArgs),
     /// Show what a running server does, second by second
     Top(TopArgs),
     /// Judge an OpenAI-compatible server with a French finance set
     Eval(zyron_eval::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say what would keep `zyron serve` with the same options from starting
+    Check(ServeArgs),
 }
 
 #[derive(Debug, Args)]

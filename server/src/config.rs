@@ -23,6 +23,8 @@ pub struct ConfigError(String);
 pub struct Config {
     /// Listening and connections.
     pub server: ServerConfig,
+    /// Encryption on the server's own port.
+    pub tls: TlsConfig,
     /// Which model is served.
     pub model: ModelConfig,
     /// What runs it.
@@ -57,12 +59,24 @@ pub struct ServerConfig {
     pub header_timeout_ms: u64,
     /// The longest wait for a request's body.
     pub body_timeout_ms: u64,
+    /// The longest time in which a client takes nothing of its answer.
+    pub write_timeout_ms: u64,
     /// The longest silence in a stream.
     pub keep_alive_ms: u64,
     /// Origins of web pages that may call the API; `*` is any.
     pub cors_origins: Vec<String>,
     /// How long requests in progress have to end after SIGTERM.
     pub drain_timeout_ms: u64,
+}
+
+/// Encryption on the server's own port.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate and those above it, in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its key, in PEM.
+    pub key: Option<PathBuf>,
 }
 
 /// Which model is served.
@@ -305,12 +319,24 @@ impl Config {
         Ok(config)
     }
 
+    /// The sections, but for the limits, that are others than those of `other`.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        macro_rules! differing {
+            ($($section:ident),*) => {
+                [$((stringify!($section), format!("{:?}", self.$section) != format!("{:?}", other.$section))),*]
+            };
+        }
+        let sections = differing!(server, tls, model, engine, upstream, admission, responses, state, audit, log);
+        sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+
     /// Rules across fields, and those that a type cannot hold.
     fn validate(&self) -> Result<(), ConfigError> {
         let positive = [
             ("server.max_connections", self.server.max_connections as u64),
             ("server.header_timeout_ms", self.server.header_timeout_ms),
             ("server.body_timeout_ms", self.server.body_timeout_ms),
+            ("server.write_timeout_ms", self.server.write_timeout_ms),
             ("server.keep_alive_ms", self.server.keep_alive_ms),
             ("upstream.max_requests", self.upstream.max_requests as u64),
             ("upstream.connect_timeout_ms", self.upstream.connect_timeout_ms),
@@ -337,6 +363,9 @@ impl Config {
         if let Some(name) = self.model.tool_format.as_deref().filter(|name| ToolFormat::named(name).is_none()) {
             let names: Vec<&str> = ToolFormat::names().collect();
             return Err(ConfigError(format!("`model.tool_format` is `{name}`; it is one of {}", names.join(", "))));
+        }
+        if self.tls.certificate.is_some() != self.tls.key.is_some() {
+            return Err(ConfigError("`tls.certificate` and `tls.key` belong together".to_owned()));
         }
         if !(self.engine.step_stretch > 1.0 && self.engine.step_stretch.is_finite()) {
             return Err(ConfigError("`engine.step_stretch` must be more than 1".to_owned()));

@@ -20,9 +20,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
-        let config = app.config();
-        let timeout = Duration::from_millis(config.server.body_timeout_ms);
-        parse(&json_bytes(request, config.limits.max_body_bytes, timeout).await?).map(Self)
+        let timeout = Duration::from_millis(app.config().server.body_timeout_ms);
+        parse(&json_bytes(request, app.limits().max_body_bytes, timeout).await?).map(Self)
     }
 }
 

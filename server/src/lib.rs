@@ -7,6 +7,7 @@
 mod account;
 mod admission;
 pub mod audit;
+pub mod backup;
 mod call;
 pub mod config;
 mod document;
@@ -23,8 +24,10 @@ mod routes;
 mod run;
 mod serve;
 mod state;
+mod tls;
 mod upstream;
 mod validate;
 
 pub use crate::router::openapi;
 pub use crate::serve::{App, StartError};
+pub use crate::tls::TlsError;

@@ -14,6 +14,7 @@ mod privacy_command;
 mod provenance_command;
 mod top;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,10 +24,10 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use zyron_engine::{Engine, Model};
-use zyron_server::App;
 use zyron_server::config::{Config, EngineKind};
+use zyron_server::{App, backup};
 
-use crate::cli::{Cli, Command, ModelCommand, ServeArgs};
+use crate::cli::{Cli, Command, ConfigCommand, ModelCommand, ServeArgs};
 
 /// For tasks that are dropped at the end to be so.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
@@ -34,6 +35,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => start(&args),
+        Command::Config(ConfigCommand::Check(args)) => check_config(&args),
         Command::Openapi => print_openapi(),
         Command::Doctor(args) => doctor::run(&args),
         Command::Analyse(args) => analyse::run(&args),
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval(args),
         Command::Audit(args) => audit_command::run(args),
         Command::Privacy(args) => privacy_command::run(args),
+        Command::Backup { state, to } => back_up(&state.folder, &to),
+        Command::Restore { state, from } => restore(&state.folder, &from),
         Command::Provenance(args) => provenance_command::run(args),
         Command::Top(args) => top::run(&args),
     };
@@ -59,6 +63,37 @@ fn print_openapi() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says what would keep a server from starting, without starting one or writing anything.
+fn check_config(args: &ServeArgs) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref(), &args.overrides())?;
+    App::check(&config, std::env::var("ZYRON_API_KEY").ok().as_deref())?;
+    if let (Some(path), false) = (&config.model.path, config.engine.kind == EngineKind::Upstream) {
+        let mut model = Model::open(path)?;
+        with_card(&mut model, &config)?;
+    }
+    println!("A server can start with this configuration.");
+    Ok(())
+}
+
+fn back_up(state: &Path, to: &Path) -> anyhow::Result<()> {
+    let files = backup::create(state, to)?;
+    println!(
+        "{} has {files} files. Whoever has it has the key that signs provenance: keep it as you keep secrets.",
+        to.display()
+    );
+    Ok(())
+}
+
+fn restore(state: &Path, from: &Path) -> anyhow::Result<()> {
+    let found = backup::restore(from, state)?;
+    println!(
+        "{} is as it was: the keys can be read, and none of {} lines of the audit log was changed.",
+        state.display(),
+        found.lines
+    );
+    Ok(())
+}
+
 fn eval(args: zyron_eval::Args) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new().context("cannot start the runtime")?.block_on(zyron_eval::run(args))
 }
@@ -69,17 +104,39 @@ fn start(args: &ServeArgs) -> anyhow::Result<()> {
     let key = std::env::var("ZYRON_API_KEY").ok();
     let app = App::new(config.clone(), key.as_deref())?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let result = runtime.block_on(serve(&app, config));
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = serve(&app, config) => result,
+            error = reload(&app, args) => Err(error),
+        }
+    });
     // What is left of requests ends now. A model that is still loading cannot be interrupted, and nobody waits for it.
     runtime.shutdown_timeout(SHUTDOWN_GRACE);
     app.close();
     result
 }
 
+/// Reads again, at each SIGHUP, what can be changed while the server runs; an error is that there are no signals.
+async fn reload(app: &App, args: &ServeArgs) -> anyhow::Error {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return error.into(),
+    };
+    while hangup.recv().await.is_some() {
+        let config = Config::load(args.config.as_deref(), &args.overrides());
+        let result = config.map_err(|error| error.to_string()).and_then(|config| app.reload(&config));
+        match result {
+            Ok(()) => tracing::info!("limits, keys and the certificate were read again"),
+            Err(error) => tracing::error!(error, "the configuration could not be read again, and is as it was"),
+        }
+    }
+    std::future::pending().await
+}
+
 async fn serve(app: &App, config: Config) -> anyhow::Result<()> {
     let address = config.server.address();
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let address = listener.local_addr()?;
+    let base = format!("{}://{}", if app.is_encrypted() { "https" } else { "http" }, listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let shutdown = async {
@@ -90,20 +147,32 @@ async fn serve(app: &App, config: Config) -> anyhow::Result<()> {
     };
     if config.engine.kind == EngineKind::Upstream {
         app.pass_on(std::env::var(&config.upstream.api_key_env).ok())?;
-        banner::passing_on(address, &config.upstream.servers);
+        banner::passing_on(&base, &config.upstream.servers);
         app.run(listener, shutdown).await;
         return Ok(());
     }
     let loading = async {
         let (model, engine) = load(&config).await?;
         app.serve_model(Arc::clone(&model), engine);
-        banner::ready(address, &model.id, app.needs_key());
+        banner::ready(&base, &model.id, app.needs_key());
         std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
         () = app.run(listener, shutdown) => Ok(()),
         result = loading => result,
     }
+}
+
+/// Gives a model the card that the configuration names, and makes sure that it has one where it must.
+fn with_card(model: &mut Model, config: &Config) -> anyhow::Result<()> {
+    if let Some(card) = &config.model.card {
+        model.card = Model::read_card(card)?;
+        anyhow::ensure!(model.card.is_some(), "`model.card`: there is no file `{}`", card.display());
+    }
+    if config.model.require_card && model.card.is_none() {
+        anyhow::bail!("the model has no model card, and `model.require_card` is set: put README.md beside its weights");
+    }
+    Ok(())
 }
 
 async fn load(config: &Config) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>)> {
@@ -120,13 +189,7 @@ async fn load(config: &Config) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>)> 
     if let Some(id) = &config.model.id {
         model.id.clone_from(id);
     }
-    if let Some(card) = &config.model.card {
-        model.card = Model::read_card(card)?;
-        anyhow::ensure!(model.card.is_some(), "`model.card`: there is no file `{}`", card.display());
-    }
-    if config.model.require_card && model.card.is_none() {
-        anyhow::bail!("the model has no model card, and `model.require_card` is set: put README.md beside its weights");
-    }
+    with_card(&mut model, config)?;
     let model = Arc::new(model);
     banner::loading(&model);
     let engine = engines::load(&config.engine, &model).await?;

@@ -21,7 +21,7 @@ use thiserror::Error;
 use zyron_openapi::{JsonWebKey, JsonWebKeySet};
 
 /// The file in the state folder.
-const FILE: &str = "provenance.pem";
+pub(crate) const FILE: &str = "provenance.pem";
 /// What kind of token it is, so that none of another kind passes for one.
 const KIND: &str = "zyron-provenance+jwt";
 
@@ -83,8 +83,8 @@ impl Signer {
     /// Those of the disk, or of a file that is no key.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
         let path = state.join(FILE);
-        let key = match std::fs::read_to_string(&path) {
-            Ok(text) => SigningKey::from_pkcs8_pem(&text)
+        let key = match std::fs::read(&path) {
+            Ok(text) => SigningKey::from_pkcs8_pem(&String::from_utf8_lossy(&text))
                 .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{FILE} is no Ed25519 key")))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path)?,
             Err(error) => return Err(error),

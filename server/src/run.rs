@@ -13,7 +13,7 @@ use thiserror::Error;
 
 const FILE: &str = "running.json";
 /// Where the records of crashes are, a file each.
-const INCIDENTS: &str = "incidents";
+pub(crate) const INCIDENTS: &str = "incidents";
 
 /// Why a server cannot run with a state folder.
 #[derive(Debug, Error)]

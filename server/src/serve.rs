@@ -12,6 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use zyron_engine::{Engine, Model};
 
 use crate::audit::{Audit, AuditError, Event};
@@ -21,6 +22,7 @@ use crate::provenance::Signer;
 use crate::router::router;
 use crate::run::{RunError, Running};
 use crate::state::{AppState, Kept};
+use crate::tls::{Tls, TlsError};
 use crate::upstream::Servers;
 
 /// Room for a request's headers.
@@ -55,6 +57,9 @@ pub enum StartError {
     /// Nothing can be entered in the audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// Connections cannot be encrypted.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no key to sign with.
     #[error("the key for signed provenance: {0}")]
     Provenance(io::Error),
@@ -82,16 +87,10 @@ impl App {
     /// # Errors
     /// [`StartError`] when it would be open to anyone, or its keys cannot be read.
     pub fn new(config: Config, key: Option<&str>) -> Result<Self, StartError> {
-        if key.is_some_and(|key| key.chars().count() < 16) {
-            return Err(StartError::WeakKey);
-        }
         let folder = config.state.folder.as_deref();
         let (running, crash) = folder.map(Running::begin).transpose()?.unzip();
         let store = folder.map(Store::open).transpose()?;
-        let keys = Keys::new(store, key)?;
-        if !config.server.host.is_loopback() && !keys.is_any_valid() {
-            return Err(StartError::PublicWithoutKey(config.server.address()));
-        }
+        let keys = check_keys(&config, store, key)?;
         let kept = folder.filter(|_| config.audit.enabled);
         let audit = kept.map(|folder| Audit::open(folder, config.audit.retention_days)).transpose()?;
         if let Some(audit) = &audit {
@@ -100,7 +99,20 @@ impl App {
             audit.write()?;
         }
         let signer = folder.map(Signer::open).transpose().map_err(StartError::Provenance)?.map(Arc::new);
-        Ok(Self(AppState::new(config, keys, Kept { audit, running, signer })))
+        let tls = Tls::open(&config.tls)?;
+        Ok(Self(AppState::new(config, tls, keys, Kept { audit, running, signer })))
+    }
+
+    /// Whether a server could start, as far as that can be seen without starting one.
+    ///
+    /// # Errors
+    /// What [`Self::new`] would say.
+    pub fn check(config: &Config, key: Option<&str>) -> Result<(), StartError> {
+        // A folder that is not there yet has no keys, and is not made for a look.
+        let store = config.state.folder.as_deref().filter(|folder| folder.is_dir()).map(Store::open).transpose()?;
+        check_keys(config, store, key)?;
+        Tls::open(&config.tls)?;
+        Ok(())
     }
 
     /// Whether requests need a key.
@@ -123,6 +135,28 @@ impl App {
         let servers = Servers::new(&config.upstream, &config.admission, key);
         self.0.pass_on(servers.map_err(|error| StartError::Upstream(error.to_string()))?);
         Ok(())
+    }
+
+    /// Takes the limits of a configuration that was read again, and reads the keys and the certificate. Whatever else has
+    /// changed counts from the next start, of which the log says the sections.
+    ///
+    /// # Errors
+    /// In one sentence; what could be taken is.
+    pub fn reload(&self, config: &Config) -> Result<(), String> {
+        let old = self.0.config();
+        let others = config.differences(old);
+        if !others.is_empty() {
+            tracing::warn!(sections = others.join(", "), "changes that count from the next start");
+        }
+        self.0.limit(config.limits.clone());
+        self.0.keys().sync().map_err(|error| error.to_string())?;
+        self.0.tls().map_or(Ok(()), Tls::reload).map_err(|error| error.to_string())
+    }
+
+    /// Whether it speaks HTTPS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.0.tls().is_some()
     }
 
     /// Serves connections until `shutdown`, then lets requests in progress end within the configured time.
@@ -158,6 +192,18 @@ impl App {
             tracing::error!(%error, "the next server will take this one's end for a crash");
         }
     }
+}
+
+/// The keys of a server, if they are enough for its address.
+fn check_keys(config: &Config, store: Option<Store>, key: Option<&str>) -> Result<Keys, StartError> {
+    if key.is_some_and(|key| key.chars().count() < 16) {
+        return Err(StartError::WeakKey);
+    }
+    let keys = Keys::new(store, key)?;
+    if !config.server.host.is_loopback() && !keys.is_any_valid() {
+        return Err(StartError::PublicWithoutKey(config.server.address()));
+    }
+    Ok(keys)
 }
 
 /// Writes the audit log, as soon as there is something to write.
@@ -266,11 +312,26 @@ impl Connections {
     fn serve(&self, stream: TcpStream, slot: tokio::sync::OwnedSemaphorePermit) {
         // Each token is its own small write; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        let config = &self.app.config().server;
+        stream.set_write_timeout(Some(Duration::from_millis(config.write_timeout_ms)));
+        let stream = Box::pin(stream);
         let service = TowerToHyperService::new(self.router.clone());
-        let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));
+        let (http, watcher) = (self.http.clone(), self.graceful.watcher());
         let counted = self.app.metrics().connection();
+        let tls = self.app.tls().map(Tls::acceptor);
+        // A handshake is as slow as a client wants.
+        let patience = Duration::from_millis(config.header_timeout_ms);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let ended = match tls {
+                None => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                Some(tls) => match tokio::time::timeout(patience, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                    Ok(Err(error)) => return tracing::debug!(%error, "a client could not be talked to in secret"),
+                    Err(_) => return tracing::debug!("a client did not end its TLS handshake in time"),
+                },
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop((slot, counted));

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -13,7 +13,7 @@ use zyron_engine::{Engine, GrammarCompiler, Model, ToolFormat, Weights};
 
 use crate::admission::Admission;
 use crate::audit::{Audit, Event};
-use crate::config::{Config, EngineConfig};
+use crate::config::{Config, EngineConfig, LimitsConfig};
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
@@ -21,6 +21,7 @@ use crate::provenance::Signer;
 use crate::respond::now;
 use crate::responses::Responses;
 use crate::run::Running;
+use crate::tls::Tls;
 use crate::upstream::Servers;
 
 /// Shared by every request; a clone is a reference.
@@ -29,6 +30,9 @@ pub(crate) struct AppState(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    /// Those of the configuration until they are read again.
+    limits: RwLock<Arc<LimitsConfig>>,
+    tls: Option<Tls>,
     keys: Keys,
     audit: Option<Audit>,
     running: Option<Running>,
@@ -74,8 +78,9 @@ pub(crate) struct Serving {
 }
 
 impl AppState {
-    pub(crate) fn new(config: Config, keys: Keys, kept: Kept) -> Self {
+    pub(crate) fn new(config: Config, tls: Option<Tls>, keys: Keys, kept: Kept) -> Self {
         let Kept { audit, running, signer } = kept;
+        let limits = RwLock::new(Arc::new(config.limits.clone()));
         let abort = CancellationToken::new();
         let responses = Responses::new(&config.responses);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -83,6 +88,8 @@ impl AppState {
         let draining = AtomicBool::new(false);
         Self(Arc::new(Inner {
             config,
+            limits,
+            tls,
             keys,
             audit,
             running,
@@ -99,6 +106,21 @@ impl AppState {
 
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// What one request may ask for, now.
+    pub(crate) fn limits(&self) -> Arc<LimitsConfig> {
+        Arc::clone(&self.0.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on one request may ask for this much.
+    pub(crate) fn limit(&self, limits: LimitsConfig) {
+        *self.0.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
+    /// What encrypts connections, where that is wanted.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.0.tls.as_ref()
     }
 
     /// Who may ask.

@@ -71,7 +71,7 @@ pub(crate) async fn pass_on(
         Passed::Refused => Err(ApiError::NotPassedOn),
         Passed::Question | Passed::Own => forward(&call, servers, outgoing, None).await,
         Passed::Work => {
-            let limits = &app.config().limits;
+            let limits = &app.limits();
             let timeout = Duration::from_millis(app.config().server.body_timeout_ms);
             let body = extract::json_bytes(request, limits.max_body_bytes, timeout).await?;
             let asked = Asked::read(&body)?;

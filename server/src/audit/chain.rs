@@ -488,6 +488,12 @@ pub(super) fn each_line(folder: &Path, mut look: impl FnMut(&str, &Line)) -> Res
     Ok(())
 }
 
+/// Does something with the log's files, the oldest first, while nobody writes them.
+pub(super) fn with_files<T>(folder: &Path, work: impl FnOnce(&[PathBuf]) -> io::Result<T>) -> Result<T, AuditError> {
+    let _lock = lock(folder)?;
+    files(folder).and_then(|files| work(&files)).map_err(|error| AuditError::Io { folder: folder.to_owned(), error })
+}
+
 /// Writes a file anew, without whom its lines are about where that is this key.
 fn erase_in(file: &Path, key: &str) -> io::Result<()> {
     let mut reader = BufReader::new(File::open(file)?);

@@ -33,7 +33,7 @@ pub(crate) struct Files {
 
 /// Reads the body: JSON or a form.
 pub(crate) async fn read(request: Request, app: &AppState) -> Result<Files, ApiError> {
-    let limit = app.config().limits.max_upload_bytes;
+    let limit = app.limits().max_upload_bytes;
     let timeout = time_for(&request, app, limit);
     match essence(&request).as_deref() {
         Some("application/json") => {

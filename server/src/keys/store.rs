@@ -16,7 +16,7 @@ use super::secret::{self, Hash};
 use crate::respond::now;
 
 /// The file in the state folder.
-const FILE: &str = "keys.sqlite";
+pub(crate) const FILE: &str = "keys.sqlite";
 /// How long one process waits while another writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first form of the file. Another is another migration after it.
@@ -184,6 +184,28 @@ impl Store {
         database.pragma_update(None, "secure_delete", true)?;
         Migrations::new(vec![M::up(SCHEMA)]).to_latest(&mut database)?;
         Ok(Self { database, version: None })
+    }
+
+    /// Writes a copy of all of it to a file that is not there yet, as of one moment, while others go on writing.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
+        self.database.execute("VACUUM INTO ?", [file.to_string_lossy()])?;
+        Ok(())
+    }
+
+    /// Reads all of the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] where it is damaged.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        let found: String = self.database.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        Err(rusqlite::Error::SqliteFailure(code, Some(found)).into())
     }
 
     /// Makes a key.

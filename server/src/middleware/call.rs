@@ -22,7 +22,7 @@ pub(crate) async fn call(State(app): State<AppState>, mut request: Request, next
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = request_id);
     let facts = Facts { request_id, route, method: request.method().clone(), ..Facts::default() };
-    let most = Duration::from_millis(app.config().limits.request_timeout_ms);
+    let most = Duration::from_millis(app.limits().request_timeout_ms);
     let asked = timeout(request.headers());
     let deadline = Instant::now() + asked.as_ref().ok().copied().flatten().map_or(most, |asked| asked.min(most));
     let call = Call::new(&app, span.clone(), deadline, facts);

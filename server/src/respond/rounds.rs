@@ -129,7 +129,7 @@ impl Rounds {
             let start = async {
                 // It has been admitted once, and is not refused now.
                 let job = loop {
-                    match ask.clone().prepare(&serving, &call.app().config().limits).await {
+                    match ask.clone().prepare(&serving, &call.app().limits()).await {
                         Err(ApiError::Overloaded(_)) => {}
                         job => break job?,
                     }

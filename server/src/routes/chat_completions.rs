@@ -74,7 +74,7 @@ pub(crate) async fn create(
     JsonBody(request): JsonBody<ChatCompletionRequest>,
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
-    let job = validate::chat(serving, &app.config().limits, request).await?;
+    let job = validate::chat(serving, &app.limits(), request).await?;
     answer(&call, serving, job).await
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn create(
     JsonBody(request): JsonBody<CompletionRequest>,
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
-    let job = validate::completion(serving, &app.config().limits, request).await?;
+    let job = validate::completion(serving, &app.limits(), request).await?;
     let shape = CompletionShape::new(serving, &job);
     let running = Running::start(&call, serving, job.job).await?;
     respond::answer(shape, job.streaming.is_some(), running, &app).await

@@ -130,6 +130,6 @@ pub(crate) async fn analyses(
     JsonBody(request): JsonBody<FinanceAnalysisRequest>,
 ) -> Result<Response, ApiError> {
     let serving = app.serving()?;
-    let job = validate::analysis(serving, &app.config().limits, request).await?;
+    let job = validate::analysis(serving, &app.limits(), request).await?;
     chat_completions::answer(&call, serving, job).await
 }

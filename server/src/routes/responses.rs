@@ -65,7 +65,7 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let serving = app.serving()?;
     let (before, responses) = storage(&app, &request)?;
-    let mut job = validate::response(serving, &app.config().limits, request, before, responses.is_some()).await?;
+    let mut job = validate::response(serving, &app.limits(), request, before, responses.is_some()).await?;
     if let (true, Some(responses)) = (job.response.background, &responses) {
         return Ok(Json(in_background(&call, serving, job, responses)?).into_response());
     }

@@ -26,7 +26,7 @@ pub(crate) async fn tokenize(
     State(app): State<AppState>,
     JsonBody(request): JsonBody<TokenizeRequest>,
 ) -> Result<Json<Tokenize>, ApiError> {
-    Ok(Json(validate::tokenize(app.serving()?, &app.config().limits, request).await?))
+    Ok(Json(validate::tokenize(app.serving()?, &app.limits(), request).await?))
 }
 
 /// Turn tokens into text

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 use zyron_e2e::chat_texts;
@@ -11,6 +12,8 @@ use crate::binary::{checkpoint, serve};
 /// A `zyron serve` of its own.
 pub(crate) struct RealServer {
     child: Child,
+    /// Reads what it logs, so that this never fills the pipe, until it ends.
+    log: Option<JoinHandle<String>>,
     pub(crate) base: String,
     pub(crate) model: String,
     pub(crate) client: reqwest::Client,
@@ -28,18 +31,27 @@ impl RealServer {
         Self::start_by(command).await
     }
 
-    pub(crate) async fn start_by(mut command: Command) -> Self {
+    pub(crate) async fn start_by(command: Command) -> Self {
+        Self::start_with_client(command, reqwest::Client::new()).await
+    }
+
+    /// For a client that trusts whom others do not.
+    pub(crate) async fn start_with_client(mut command: Command, client: reqwest::Client) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            let _ = stderr.read_to_string(&mut log);
+            log
+        });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.find_map(|line| line.unwrap().strip_prefix("Zyron is ready at ").map(str::to_owned));
         let Some(base) = ready else {
-            let mut log = String::new();
-            let _ = child.stderr.take().unwrap().read_to_string(&mut log);
-            panic!("it did not start: {log}");
+            panic!("it did not start: {}", log.join().unwrap());
         };
         // What comes after must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        let mut server = Self { child, base, model: String::new(), client: reqwest::Client::new() };
+        let mut server = Self { child, log: Some(log), base, model: String::new(), client };
         server.get("/v1/models").await["data"][0]["id"].as_str().unwrap().clone_into(&mut server.model);
         server
     }
@@ -74,12 +86,16 @@ impl RealServer {
         self.post("/v1/chat/completions", more).await.json().await.unwrap()
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        assert!(Command::new("kill").args(["-HUP", &self.pid().to_string()]).status().unwrap().success());
+    }
+
     /// SIGTERM; the process must end well. Returns its log.
     pub(crate) fn terminate(mut self) -> String {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let log = self.log.take().unwrap().join().unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {log}");
         log
