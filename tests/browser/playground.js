@@ -24,13 +24,14 @@ const browser = await chromium.launch({
 export const close = () => browser.close();
 
 /// Opens the playground in a profile of its own and waits for the model. What the page logs as an error, and what the
-/// policy blocks, is collected in `problems`.
-export async function open(base = url) {
+/// policy blocks, is collected in `problems`. `prepare` gets the page while it is empty.
+export async function open(base = url, prepare = async () => {}) {
   const context = await browser.newContext({ locale: "fr-FR", viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
   const problems = [];
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(String(error)));
+  await prepare(page);
   await page.goto(base);
   const at = (name) => page.getByTestId(name);
   await at("model").filter({ hasText: "contexte" }).waitFor();

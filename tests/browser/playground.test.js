@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { brotliCompressSync } from "node:zlib";
 
 import { ask, close, limit, open, screenshot, until, url } from "./playground.js";
 
@@ -123,4 +124,14 @@ test("a browser keeps the files of the page and asks for the page again", async 
     assert.equal(file.headers.get("cache-control"), "max-age=31536000, immutable");
     assert.match(file.headers.get("content-security-policy"), /default-src 'none'/);
   }
+});
+
+test("what everybody has to download is small", async () => {
+  const text = async (path) => (await fetch(url + path)).text();
+  const [boot] = (await text("/")).match(/\/assets\/boot[^"]+/);
+  const [wasm] = (await text(boot)).match(/\/assets\/zyron_web[^"]+\.wasm/);
+  const bytes = await (await fetch(url + wasm)).arrayBuffer();
+  // As the server sends it. What not everybody needs belongs into a module of its own.
+  const { length } = brotliCompressSync(new Uint8Array(bytes));
+  assert(length < 250_000, `${length} bytes`);
 });

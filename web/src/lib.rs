@@ -1,10 +1,13 @@
 //! The playground: a desk at which an analyst reads a company's accounts and talks about them with the model.
 //!
-//! [`app`] is the page's state. [`desk`] has the accounts, which [`reader`]'s worker reads; [`talk`] has the conversation,
-//! which [`request`] turns into requests and [`stream`] reads the answers of, through [`api`]. [`library`] keeps both in
-//! the browser's [`store`]; [`export`] and [`code`] are what leaves the page. [`view`] draws it all, with
-//! [`markdown`] and [`charts`]; [`words`] and [`language`] are what it says. It uses the public API and nothing else, so
-//! whatever the page can do, a client of the API can.
+//! [`app`] is the page's state. [`desk`] has the accounts, which [`reader`]'s worker reads and [`reading`] shows; [`talk`]
+//! has the conversation, which [`request`] turns into requests and [`stream`] reads the answers of, through [`api`],
+//! [`sse`] and [`wire`]. [`library`] keeps both in the browser's [`store`]; [`export`] and [`code`] are what leaves the
+//! page. [`view`] draws it all, with [`markdown`]; [`words`] and [`language`] are what it says. It uses the public API and
+//! nothing else, so whatever the page can do, a client of the API can.
+//!
+//! Everybody downloads it, so it is kept small: it reads [`json`] without serde, and what not everybody needs is a module
+//! of its own.
 
 mod api;
 mod app;

@@ -313,6 +313,8 @@ impl App {
             Ok((reason, stats)) => Ending::Finished(reason, stats),
             Err(_) if abort.signal().aborted() => Ending::Stopped,
             Err(failure) => {
+                // Of what cannot be read the rest need not come.
+                abort.abort();
                 self.trouble.set(Some(Trouble::Failure(failure)));
                 Ending::Failed
             }
