@@ -15,6 +15,7 @@ mod completions;
 mod connections;
 mod doctor;
 mod errors;
+mod eu;
 mod failures;
 mod finance;
 mod health;
