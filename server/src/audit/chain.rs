@@ -376,6 +376,8 @@ struct Verifier<'a> {
     is_noted_found: bool,
     /// The number of the line before, and its hash if it is not damaged.
     after: Option<(u64, Option<String>)>,
+    /// Whether there was a line, damaged or not.
+    is_begun: bool,
     /// What the first line follows, where it is not the beginning.
     before: Option<(PathBuf, u64, String)>,
     /// Where lines were said to be deleted, up to which.
@@ -396,6 +398,7 @@ impl Verifier<'_> {
             return;
         }
         self.found.lines += 1;
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
         let line = match Line::read(text) {
             Ok(line) => line,
             Err(what) => {
@@ -417,7 +420,7 @@ impl Verifier<'_> {
             Some(_) => {}
             None => {
                 self.found.first = line.number;
-                if line.number != 1 || line.previous != BEGINNING {
+                if is_first && (line.number != 1 || line.previous != BEGINNING) {
                     self.before = Some((file.to_owned(), line.number, line.previous.clone()));
                 }
             }

@@ -109,7 +109,7 @@ fn who_writes_anew_from_a_line_on_is_found_by_what_was_noted() {
 
 #[test]
 fn wherever_it_is_cut_off_it_goes_on() {
-    let (_, _, file) = log(3);
+    let (_whole, _, file) = log(3);
     let text = fs::read(&file).unwrap();
     for length in 0..text.len() {
         let folder = TempDir::new().unwrap();
