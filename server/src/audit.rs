@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use axum::http::Method;
 use chrono::{NaiveDate, Utc};
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -30,7 +31,7 @@ const MAX_BATCH: usize = 4096;
 /// What is kept of a request that is over.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Answered {
-    method: String,
+    method: &'static str,
     /// Its pattern.
     route: String,
     /// Of the answer's head; none where the client left before.
@@ -94,13 +95,17 @@ impl Audit {
         if auth::is_public(&facts.route) || facts.route == "/metrics" {
             return;
         }
-        let refused = facts.status.filter(|status| facts.outcome.is_none() && matches!(status, 401 | 403 | 429 | 503));
-        if let Some(status) = refused {
-            *self.waiting().refused.entry(status).or_default() += 1;
+        let came_to_nothing = facts.outcome.is_none() && matches!(facts.status, Some(403 | 429 | 503));
+        if !facts.is_authorized && facts.status.is_some_and(|status| status < 400) {
+            // Not asked of the API, but whether a page may ask it.
+            return;
+        }
+        if !facts.is_authorized || came_to_nothing {
+            *self.waiting().refused.entry(facts.status.unwrap_or_default()).or_default() += 1;
             return;
         }
         let answered = Answered {
-            method: facts.method.to_string(),
+            method: method(&facts.method),
             route: facts.route.clone(),
             status: facts.status,
             outcome: outcome.name(),
@@ -170,6 +175,13 @@ impl Audit {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A client may make up methods.
+fn method(method: &Method) -> &'static str {
+    let known = [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::PUT, Method::PATCH, Method::OPTIONS];
+    let names = ["GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS"];
+    known.iter().position(|known| known == method).map_or("other", |at| names[at])
 }
 
 /// Where the log of a state folder is.

@@ -73,7 +73,8 @@ pub fn create(state: &Path, to: &Path) -> Result<usize, BackupError> {
 }
 
 fn write(state: &Path, to: &Path, keys: &Path) -> Result<usize, BackupError> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to).map_err(at(to))?;
+    let _ = fs::remove_file(to);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
     let mut archive = Builder::new(file);
     let mut files = 0;
     let mut add = |archive: &mut Builder<File>, file: &Path, name: PathBuf| {

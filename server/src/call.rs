@@ -45,6 +45,8 @@ pub(crate) struct Facts {
     pub(crate) method: Method,
     /// The route's pattern, never what a client wrote.
     pub(crate) route: String,
+    /// Whether it was let in: until then it is anybody's.
+    pub(crate) is_authorized: bool,
     /// The key's identifier, where there is one.
     pub(crate) key: Option<Arc<str>>,
     /// The model that answers, once it is known to be here.

@@ -15,8 +15,8 @@ pub(crate) fn run(args: KeysArgs) -> anyhow::Result<()> {
         KeysCommand::Create(args) => {
             let expires = args.expires.map(end_of).transpose()?;
             let key = store.create(&args.owner, &args.scopes, &args.limits, expires)?;
-            audit::enter_key(state, &key.id, KeyChange::Created)?;
             say_key(&key.text);
+            audit::enter_key(state, &key.id, KeyChange::Created)?;
         }
         KeysCommand::List { json } => {
             let keys = store.list()?;
@@ -33,8 +33,8 @@ pub(crate) fn run(args: KeysArgs) -> anyhow::Result<()> {
         }
         KeysCommand::Rotate { id } => {
             let text = store.rotate(&id)?;
-            audit::enter_key(state, &id, KeyChange::Rotated)?;
             say_key(&text);
+            audit::enter_key(state, &id, KeyChange::Rotated)?;
         }
         KeysCommand::Usage { days } => {
             println!("{:10}  {:12}  {:>9}  {:>13}  {:>11}", "day", "key", "requests", "prompt tokens", "completion");

@@ -30,4 +30,5 @@ mod validate;
 
 pub use crate::router::openapi;
 pub use crate::serve::{App, StartError};
+pub use crate::state::weights_digest;
 pub use crate::tls::TlsError;

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use zyron_engine::{Engine, Model};
 use zyron_server::config::{Config, EngineKind};
-use zyron_server::{App, backup};
+use zyron_server::{App, backup, weights_digest};
 
 use crate::cli::{Cli, Command, ConfigCommand, ModelCommand, ServeArgs};
 
@@ -127,7 +127,7 @@ async fn reload(app: &App, args: &ServeArgs) -> anyhow::Error {
         let result = config.map_err(|error| error.to_string()).and_then(|config| app.reload(&config));
         match result {
             Ok(()) => tracing::info!("limits, keys and the certificate were read again"),
-            Err(error) => tracing::error!(error, "the configuration could not be read again, and is as it was"),
+            Err(error) => tracing::error!(error, "what this names could not be read again, and is as it was"),
         }
     }
     std::future::pending().await
@@ -152,8 +152,8 @@ async fn serve(app: &App, config: Config) -> anyhow::Result<()> {
         return Ok(());
     }
     let loading = async {
-        let (model, engine) = load(&config).await?;
-        app.serve_model(Arc::clone(&model), engine);
+        let (model, engine, weights) = load(&config).await?;
+        app.serve_model(Arc::clone(&model), engine, weights);
         banner::ready(&base, &model.id, app.needs_key());
         std::future::pending::<anyhow::Result<()>>().await
     };
@@ -175,7 +175,7 @@ fn with_card(model: &mut Model, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn load(config: &Config) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>)> {
+async fn load(config: &Config) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>, [u8; 32])> {
     let start = Instant::now();
     let unpacked;
     let path = match &config.model.path {
@@ -192,7 +192,8 @@ async fn load(config: &Config) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>)> 
     with_card(&mut model, config)?;
     let model = Arc::new(model);
     banner::loading(&model);
+    let weights = weights_digest(&model.weights).context("the weights cannot be read")?;
     let engine = engines::load(&config.engine, &model).await?;
     banner::loaded(engine.as_ref(), start.elapsed());
-    Ok((model, engine))
+    Ok((model, engine, weights))
 }

@@ -38,9 +38,10 @@ pub(crate) fn run(args: PrivacyArgs) -> anyhow::Result<()> {
             }
             std::thread::sleep(UNTIL_ENDED);
             let mut lines = 0;
+            // The key last: whoever is interrupted can begin again.
             for key in &keys {
-                store.erase(&key.id)?;
                 lines += audit::erase(&log, &key.id)?;
+                store.erase(&key.id)?;
             }
             println!("{} keys are forgotten, and that they asked in {lines} lines of the audit log.", keys.len());
         }

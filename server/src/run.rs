@@ -5,6 +5,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -48,39 +49,47 @@ struct Run {
 #[derive(Debug)]
 pub(crate) struct Running {
     file: File,
+    /// Whether the mark is this server's; until then it may be that of one that crashed.
+    is_marked: AtomicBool,
 }
 
 impl Running {
-    /// Marks a state folder, which is made where it is not there, for this user alone; and what became of the server
-    /// that marked it before, if that did not end well.
+    /// Keeps others from running with a state folder, which is made where it is not there, for this user alone.
     ///
     /// # Errors
     /// [`RunError`].
-    pub(crate) fn begin(folder: &Path) -> Result<(Self, Option<Crash>), RunError> {
+    pub(crate) fn begin(folder: &Path) -> Result<Self, RunError> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let path = folder.join(FILE);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(RunError::InUse),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let mut before = String::new();
-        file.read_to_string(&mut before)?;
+        Ok(Self { file, is_marked: AtomicBool::new(false) })
+    }
+
+    /// Marks the folder, and says what became of the server that marked it before, if that did not end well.
+    ///
+    /// # Errors
+    /// Those of the disk; then the mark before may still be there.
+    pub(crate) fn mark(&self, folder: &Path) -> io::Result<Option<Crash>> {
+        let mut before = Vec::new();
+        (&self.file).read_to_end(&mut before)?;
         let found = now();
         let crash = (!before.is_empty()).then(|| -> io::Result<Crash> {
-            let last_seen = written(file.metadata()?.modified()?.into());
-            Ok(Crash { server: serde_json::from_str(&before).ok(), last_seen, found: found.clone() })
+            let last_seen = written(self.file.metadata()?.modified()?.into());
+            Ok(Crash { server: serde_json::from_slice(&before).ok(), last_seen, found: found.clone() })
         });
         let crash = crash.transpose()?;
         if let Some(crash) = &crash {
             record(&folder.join(INCIDENTS), crash)?;
         }
         let run = Run { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id(), started: found };
-        let running = Self { file };
-        running.write(&serde_json::to_vec(&run).map_err(io::Error::from)?)?;
-        Ok((running, crash))
+        self.is_marked.store(true, Ordering::Relaxed);
+        self.write(&serde_json::to_vec(&run).map_err(io::Error::from)?)?;
+        Ok(crash)
     }
 
     /// Says that this server is still there.
@@ -109,7 +118,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // A server that was refused, or only made. One that panics has crashed.
-        if !std::thread::panicking() {
+        if self.is_marked.load(Ordering::Relaxed) && !std::thread::panicking() {
             let _ = self.end();
         }
     }
@@ -138,29 +147,38 @@ mod tests {
 
     use super::*;
 
+    /// A server that runs and ends.
+    fn begin(folder: &TempDir) -> Option<Crash> {
+        Running::begin(folder.path()).unwrap().mark(folder.path()).unwrap()
+    }
+
     #[test]
     fn one_server_at_a_time_has_a_folder() {
         let folder = TempDir::new().unwrap();
-        let (running, crash) = Running::begin(folder.path()).unwrap();
-        assert_eq!(crash, None);
+        let running = Running::begin(folder.path()).unwrap();
+        assert_eq!(running.mark(folder.path()).unwrap(), None);
         assert!(matches!(Running::begin(folder.path()), Err(RunError::InUse)));
         drop(running);
-        assert_eq!(Running::begin(folder.path()).unwrap().1, None);
+        assert_eq!(begin(&folder), None);
     }
 
     #[test]
     fn one_that_does_not_say_that_it_ends_has_crashed() {
         let folder = TempDir::new().unwrap();
         let crashed = std::panic::catch_unwind(|| {
-            let _running = Running::begin(folder.path()).unwrap();
+            let running = Running::begin(folder.path()).unwrap();
+            running.mark(folder.path()).unwrap();
             panic!("as a server may");
         });
         assert!(crashed.is_err());
-        let crash = Running::begin(folder.path()).unwrap().1.unwrap();
+        // One that does not get as far as to run takes nothing away.
+        drop(Running::begin(folder.path()).unwrap());
+        let crash = begin(&folder).unwrap();
         assert_eq!(crash.server.unwrap().pid, std::process::id());
         let records: Vec<_> = std::fs::read_dir(folder.path().join(INCIDENTS)).unwrap().collect();
         assert_eq!(records.len(), 1);
         std::fs::write(folder.path().join(FILE), "{\"ver").unwrap();
-        assert_eq!(Running::begin(folder.path()).unwrap().1.unwrap().server, None);
+        assert_eq!(begin(&folder).unwrap().server, None);
+        assert_eq!(begin(&folder), None);
     }
 }

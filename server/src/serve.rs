@@ -88,18 +88,21 @@ impl App {
     /// [`StartError`] when it would be open to anyone, or its keys cannot be read.
     pub fn new(config: Config, key: Option<&str>) -> Result<Self, StartError> {
         let folder = config.state.folder.as_deref();
-        let (running, crash) = folder.map(Running::begin).transpose()?.unzip();
+        let running = folder.map(Running::begin).transpose()?;
         let store = folder.map(Store::open).transpose()?;
         let keys = check_keys(&config, store, key)?;
         let kept = folder.filter(|_| config.audit.enabled);
         let audit = kept.map(|folder| Audit::open(folder, config.audit.retention_days)).transpose()?;
+        let signer = folder.map(Signer::open).transpose().map_err(StartError::Provenance)?.map(Arc::new);
+        let tls = Tls::open(&config.tls)?;
+        // Last: a server that does not start has nothing to say, and leaves the trace of a crash to one that does.
+        let marked = running.as_ref().zip(folder).map(|(running, folder)| running.mark(folder));
+        let crash = marked.transpose().map_err(RunError::Folder)?.flatten();
         if let Some(audit) = &audit {
-            crash.flatten().into_iter().for_each(|crash| audit.enter(Event::Crashed(crash)));
+            crash.into_iter().for_each(|crash| audit.enter(Event::Crashed(crash)));
             audit.enter(Event::Started { version: env!("CARGO_PKG_VERSION") });
             audit.write()?;
         }
-        let signer = folder.map(Signer::open).transpose().map_err(StartError::Provenance)?.map(Arc::new);
-        let tls = Tls::open(&config.tls)?;
         Ok(Self(AppState::new(config, tls, keys, Kept { audit, running, signer })))
     }
 
@@ -121,9 +124,9 @@ impl App {
         self.0.keys().are_required()
     }
 
-    /// From now on the server answers with this model.
-    pub fn serve_model(&self, model: Arc<Model>, engine: Arc<dyn Engine>) {
-        self.0.serve(model, engine);
+    /// From now on the server answers with this model. `weights` is [`crate::weights_digest`] of its weights.
+    pub fn serve_model(&self, model: Arc<Model>, engine: Arc<dyn Engine>, weights: [u8; 32]) {
+        self.0.serve(model, engine, weights);
     }
 
     /// From now on the server passes requests on to those of its configuration. `key` is what they ask for.
@@ -141,7 +144,7 @@ impl App {
     /// changed counts from the next start, of which the log says the sections.
     ///
     /// # Errors
-    /// In one sentence; what could be taken is.
+    /// What could not be read, and why; all else is taken.
     pub fn reload(&self, config: &Config) -> Result<(), String> {
         let old = self.0.config();
         let others = config.differences(old);
@@ -149,8 +152,10 @@ impl App {
             tracing::warn!(sections = others.join(", "), "changes that count from the next start");
         }
         self.0.limit(config.limits.clone());
-        self.0.keys().sync().map_err(|error| error.to_string())?;
-        self.0.tls().map_or(Ok(()), Tls::reload).map_err(|error| error.to_string())
+        let keys = self.0.keys().sync().map_err(|error| error.to_string());
+        let certificate = self.0.tls().map_or(Ok(()), Tls::reload).map_err(|error| error.to_string());
+        let errors: Vec<String> = [keys, certificate].into_iter().filter_map(Result::err).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
     }
 
     /// Whether it speaks HTTPS.
@@ -162,17 +167,23 @@ impl App {
     /// Serves connections until `shutdown`, then lets requests in progress end within the configured time.
     pub async fn run(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let connections = Connections::new(&self.0);
+        let serve = async {
+            tokio::select! {
+                () = connections.accept(listener) => {}
+                () = shutdown => {}
+            }
+            self.0.drain();
+            connections.drain(&self.0).await;
+        };
+        // Those go on until the last request has ended.
         tokio::select! {
-            () = connections.accept(listener) => {}
+            () = serve => {}
             () = forget(&self.0) => {}
             () = watch(&self.0) => {}
             () = sync(&self.0) => {}
             () = record(&self.0) => {}
             () = keep(&self.0) => {}
-            () = shutdown => {}
         }
-        self.0.drain();
-        connections.drain(&self.0).await;
     }
 
     /// Writes what is not written yet, and that the server has ended well; after [`Self::run`], when nothing runs any

@@ -171,12 +171,12 @@ impl AppState {
         self.0.serving.get().ok_or(ApiError::Loading)
     }
 
-    pub(crate) fn serve(&self, model: Arc<Model>, engine: Arc<dyn Engine>) {
+    /// `weights` is [`weights_digest`] of the model's.
+    pub(crate) fn serve(&self, model: Arc<Model>, engine: Arc<dyn Engine>, weights: [u8; 32]) {
         let admission = Admission::new(&self.0.config.admission, engine.parallelism());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let config = &self.0.config;
         let named = config.model.tool_format.as_deref().and_then(ToolFormat::named);
-        let weights = digest(&model.weights);
         let serving = Serving {
             admission,
             tokenizing: Arc::new(Semaphore::new(cores)),
@@ -185,7 +185,7 @@ impl AppState {
             tool_format: named.unwrap_or_else(|| ToolFormat::of(model.template.as_ref())),
             created: now(),
             system_fingerprint: fingerprint(&model, &weights, engine.name(), &config.engine),
-            weights_sha256: format!("{weights:x}"),
+            weights_sha256: weights.iter().map(|byte| format!("{byte:02x}")).collect(),
             model,
             engine,
         };
@@ -237,13 +237,16 @@ fn fingerprint(model: &Model, weights: &[u8], engine: &str, config: &EngineConfi
     hash.finalize()[..5].iter().fold("fp_".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-fn digest(weights: &Weights) -> sha2::digest::Output<Sha256> {
+/// SHA-256 over the lengths of a model's weight files and samples of them.
+///
+/// # Errors
+/// Those of the disk.
+pub fn weights_digest(weights: &Weights) -> std::io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     for file in weight_files(weights) {
-        // The server serves without it, too.
-        let _ = hash_samples(&file, &mut hash);
+        hash_samples(&file, &mut hash)?;
     }
-    hash.finalize()
+    Ok(hash.finalize().into())
 }
 
 fn weight_files(weights: &Weights) -> Vec<PathBuf> {

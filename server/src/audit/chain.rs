@@ -8,7 +8,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
@@ -40,6 +40,9 @@ pub enum AuditError {
         /// What the system says.
         error: io::Error,
     },
+    /// The server could not go on with what this user writes.
+    #[error("the audit log in {} is another user's: run this as the user of the server", .0.display())]
+    OtherUser(PathBuf),
     /// The end of the log, which the next line must follow, is no line.
     #[error(
         "{}: its last line is damaged. `zyron audit verify` says what is wrong; once you have put the folder aside, a new log begins.",
@@ -113,8 +116,6 @@ struct Tip {
 #[derive(Debug)]
 pub(crate) struct Chain {
     folder: PathBuf,
-    /// As this process has left it.
-    tip: Option<Tip>,
 }
 
 impl Chain {
@@ -124,8 +125,14 @@ impl Chain {
     /// [`AuditError`] where it cannot be made.
     pub(crate) fn open(folder: &Path) -> Result<Self, AuditError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| AuditError::Io { folder: folder.to_owned(), error })?;
-        Ok(Self { folder: folder.to_owned(), tip: None })
+        let owned = made.and_then(|()| fs::metadata(folder));
+        let owner = owned.map_err(|error| AuditError::Io { folder: folder.to_owned(), error })?.uid();
+        // What it would make would be its own, and the server could not write there any more.
+        let me = File::open("/proc/self").and_then(|me| me.metadata()).map(|me| me.uid());
+        if me.is_ok_and(|me| me != owner) {
+            return Err(AuditError::OtherUser(folder.to_owned()));
+        }
+        Ok(Self { folder: folder.to_owned() })
     }
 
     /// Writes entries, all or none; they are on the disk when this returns.
@@ -133,13 +140,17 @@ impl Chain {
     /// # Errors
     /// [`AuditError`]; then none is written.
     pub(crate) fn append(&mut self, entries: &[Entry]) -> Result<(), AuditError> {
+        let _lock = lock(&self.folder)?;
+        self.append_locked(entries)
+    }
+
+    /// [`Self::append`], for who has the lock.
+    fn append_locked(&mut self, entries: &[Entry]) -> Result<(), AuditError> {
         let folder = self.folder.clone();
-        let _lock = lock(&folder)?;
         let (tip, torn) = self.find_tip()?;
         let torn = torn.map(|bytes| Entry::now(Event::Torn { bytes }));
         let all = torn.iter().chain(entries);
-        self.tip = Some(write(&folder, tip, all).map_err(|error| AuditError::Io { folder, error })?);
-        Ok(())
+        write(&folder, tip, all).map_err(|error| AuditError::Io { folder, error })
     }
 
     /// Deletes files whose lines are all older than so many days, and says so in the log.
@@ -149,6 +160,7 @@ impl Chain {
     pub(crate) fn retire(&mut self, days: u64) -> Result<(), AuditError> {
         let folder = self.folder.clone();
         let wrong = |error| AuditError::Io { folder: folder.clone(), error };
+        let _lock = lock(&folder)?;
         let files = files(&folder).map_err(wrong)?;
         let oldest = Utc::now().date_naive().checked_sub_days(Days::new(days)).unwrap_or_default();
         // What a file has was written before the next began.
@@ -158,8 +170,7 @@ impl Chain {
         let link = end.as_deref().and_then(|line| Line::read(line).ok());
         let Some(Line { number, hash, .. }) = link else { return Err(AuditError::Damaged(last.clone())) };
         // Said first: a file that is there longer than said is no fault, one that is missing is.
-        self.append(&[Entry::now(Event::Retired { through: number, through_hash: hash })])?;
-        let _lock = lock(&folder)?;
+        self.append_locked(&[Entry::now(Event::Retired { through: number, through_hash: hash })])?;
         files.iter().take(gone).try_for_each(fs::remove_file).map_err(wrong)
     }
 
@@ -170,14 +181,14 @@ impl Chain {
     pub(crate) fn erase(&mut self, key: &str) -> Result<u64, AuditError> {
         let folder = self.folder.clone();
         let wrong = |error| AuditError::Io { folder: folder.clone(), error };
+        let _lock = lock(&folder)?;
         let mut lines = 0;
-        each_line(&folder, |_, line| lines += u64::from(line.is_about(key)))?;
+        each_line_of(&folder, open_all(&folder)?, |_, line| lines += u64::from(line.is_about(key)))?;
         if lines == 0 {
             return Ok(0);
         }
         // Said first, as above.
-        self.append(&[Entry::now(Event::Erased { lines })])?;
-        let _lock = lock(&folder)?;
+        self.append_locked(&[Entry::now(Event::Erased { lines })])?;
         for file in files(&folder).map_err(wrong)? {
             erase_in(&file, key).map_err(wrong)?;
         }
@@ -188,22 +199,21 @@ impl Chain {
     fn find_tip(&self) -> Result<(Tip, Option<u64>), AuditError> {
         let wrong = |error| AuditError::Io { folder: self.folder.clone(), error };
         let files = files(&self.folder).map_err(wrong)?;
-        if let (Some(tip), Some(last)) = (&self.tip, files.last())
-            && tip.file == *last
-            && fs::metadata(last).is_ok_and(|metadata| metadata.len() == tip.length)
-        {
-            return Ok((tip.clone(), None));
-        }
         let mut torn = None;
         for file in files.into_iter().rev() {
             let (line, rest) = last_line(&file).map_err(wrong)?;
             let length = fs::metadata(&file).map_err(wrong)?.len() - rest;
-            if rest > 0 {
+            if rest > 0 && (line.is_some() || length == 0) {
                 OpenOptions::new().write(true).open(&file).and_then(|open| open.set_len(length)).map_err(wrong)?;
                 torn = Some(rest);
             }
             // A file without a line was begun when the power failed.
-            let Some(line) = line else { continue };
+            let Some(line) = line else {
+                if length > 0 {
+                    return Err(AuditError::Damaged(file));
+                }
+                continue;
+            };
             let Ok(Line { number, hash, .. }) = Line::read(&line) else { return Err(AuditError::Damaged(file)) };
             return Ok((Tip { file, length, number, hash }, torn));
         }
@@ -212,7 +222,7 @@ impl Chain {
 }
 
 /// Adds lines after the tip, in a file that begins with the day or where the one before is full.
-fn write<'a>(folder: &Path, mut tip: Tip, entries: impl Iterator<Item = &'a Entry>) -> io::Result<Tip> {
+fn write<'a>(folder: &Path, mut tip: Tip, entries: impl Iterator<Item = &'a Entry>) -> io::Result<()> {
     let today = Utc::now().date_naive();
     let is_new = tip.length >= MAX_FILE_BYTES || date(&tip.file) != Some(today);
     if is_new {
@@ -237,8 +247,7 @@ fn write<'a>(folder: &Path, mut tip: Tip, entries: impl Iterator<Item = &'a Entr
     if is_new {
         File::open(folder)?.sync_all()?;
     }
-    tip.length += text.len() as u64;
-    Ok(tip)
+    Ok(())
 }
 
 /// An entry's line, and its hash: of the line without the hash and without who it is about, of which it has a digest.
@@ -355,13 +364,17 @@ pub struct Verified {
 /// # Errors
 /// [`AuditError::Io`] where it cannot be read.
 pub fn verify(folder: &Path, noted: Option<(u64, &str)>) -> Result<Verified, AuditError> {
-    let wrong = |error| AuditError::Io { folder: folder.to_owned(), error };
-    let _lock = lock(folder)?;
+    let opened = {
+        let _lock = lock(folder)?;
+        open_all(folder)?
+    };
     let mut verifier = Verifier { noted, ..Verifier::default() };
-    for file in files(folder).map_err(wrong)? {
-        let mut reader = BufReader::new(File::open(&file).map_err(wrong)?);
+    for (file, mut reader) in opened {
+        let next = |reader: &mut Opened| {
+            next_line(reader).map_err(|error| AuditError::Io { folder: folder.to_owned(), error })
+        };
         let mut place = 0;
-        while let Some((text, is_whole)) = next_line(&mut reader).map_err(wrong)? {
+        while let Some((text, is_whole)) = next(&mut reader)? {
             place += 1;
             verifier.line(&file, place, &text, is_whole);
         }
@@ -466,29 +479,54 @@ impl Verifier<'_> {
         for (file, place) in std::mem::take(&mut self.unexplained) {
             self.problem(&file, place, "whom it is about was taken out, and no line says so");
         }
-        if let Some((number, _)) = self.noted.filter(|_| !self.is_noted_found)
-            && number >= self.found.first
-        {
-            self.problem(Path::new(""), 0, &format!("line {number}, which was noted, is not there"));
+        if let Some((number, _)) = self.noted.filter(|_| !self.is_noted_found) {
+            let why = if number < self.found.first { ": it may be beyond its time" } else { "" };
+            self.problem(Path::new(""), 0, &format!("line {number}, which was noted, is not there{why}"));
         }
         self.found.is_torn = self.torn.is_some();
         self.found
     }
 }
 
-/// Gives each whole line of the log, in order, as it is written and as it reads.
-pub(super) fn each_line(folder: &Path, mut look: impl FnMut(&str, &Line)) -> Result<(), AuditError> {
-    let _lock = lock(folder)?;
-    let wrong = |error| AuditError::Io { folder: folder.to_owned(), error };
-    for file in files(folder).map_err(wrong)? {
-        let mut reader = BufReader::new(File::open(&file).map_err(wrong)?);
-        while let Some((text, is_whole)) = next_line(&mut reader).map_err(wrong)? {
+/// Gives each whole line of the log, in order, as it is written and as it reads. Others may write meanwhile.
+pub(super) fn each_line(folder: &Path, look: impl FnMut(&str, &Line)) -> Result<(), AuditError> {
+    let opened = {
+        let _lock = lock(folder)?;
+        open_all(folder)?
+    };
+    each_line_of(folder, opened, look)
+}
+
+fn each_line_of(
+    folder: &Path,
+    opened: Vec<(PathBuf, Opened)>,
+    mut look: impl FnMut(&str, &Line),
+) -> Result<(), AuditError> {
+    for (_, mut reader) in opened {
+        let next = |reader: &mut Opened| {
+            next_line(reader).map_err(|error| AuditError::Io { folder: folder.to_owned(), error })
+        };
+        while let Some((text, is_whole)) = next(&mut reader)? {
             if let Some(line) = is_whole.then(|| Line::read(&text).ok()).flatten() {
                 look(&text, &line);
             }
         }
     }
     Ok(())
+}
+
+/// A file as far as it is written now.
+type Opened = BufReader<io::Take<File>>;
+
+/// The log as it is now, whatever is written, erased or deleted while it is read; for who has the lock.
+fn open_all(folder: &Path) -> Result<Vec<(PathBuf, Opened)>, AuditError> {
+    let open = |file: PathBuf| {
+        let open = File::open(&file)?;
+        let length = open.metadata()?.len();
+        Ok((file, BufReader::new(open.take(length))))
+    };
+    let opened = files(folder).and_then(|files| files.into_iter().map(open).collect());
+    opened.map_err(|error| AuditError::Io { folder: folder.to_owned(), error })
 }
 
 /// Does something with the log's files, the oldest first, while nobody writes them.
@@ -499,7 +537,15 @@ pub(super) fn with_files<T>(folder: &Path, work: impl FnOnce(&[PathBuf]) -> io::
 
 /// Writes a file anew, without whom its lines are about where that is this key.
 fn erase_in(file: &Path, key: &str) -> io::Result<()> {
+    let mut is_there = false;
     let mut reader = BufReader::new(File::open(file)?);
+    while let Some((text, _)) = next_line(&mut reader)? {
+        is_there |= Line::read(&text).is_ok_and(|line| line.is_about(key));
+    }
+    if !is_there {
+        return Ok(());
+    }
+    reader.rewind()?;
     let unfinished = file.with_extension("tmp");
     let mut writer =
         io::BufWriter::new(OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?);

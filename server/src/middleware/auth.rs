@@ -47,7 +47,11 @@ pub(crate) async fn authorize(
         return Err(ApiError::Unrecorded);
     }
     if !app.keys().are_required() {
-        return if is_local(&request) { Ok(next.run(request).await) } else { Err(ApiError::ForeignHost) };
+        if !is_local(&request) {
+            return Err(ApiError::ForeignHost);
+        }
+        call.facts().is_authorized = true;
+        return Ok(next.run(request).await);
     }
     if is_public(path) {
         return Ok(next.run(request).await);
@@ -56,6 +60,7 @@ pub(crate) async fn authorize(
     if let Some(scope) = scope_of(path).filter(|&scope| !key.may(scope)) {
         return Err(ApiError::MissingScope(scope.name()));
     }
+    call.facts().is_authorized = true;
     // What only reads what is there already is not what limits are for.
     let slot = (request.method() != Method::GET).then(|| key.enter()).transpose();
     let mut response = match slot {

@@ -108,7 +108,7 @@ impl Setup {
         let model = Arc::new(byte_model(CONTEXT));
         let engine = Arc::new(ScriptedEngine::new(Arc::clone(&model), self.parallelism, script));
         if self.loaded {
-            app.serve_model(model, Arc::clone(&engine) as Arc<dyn Engine>);
+            app.serve_model(model, Arc::clone(&engine) as Arc<dyn Engine>, [0; 32]);
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let base = format!("http://{}", listener.local_addr().expect("it listens"));

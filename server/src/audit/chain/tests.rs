@@ -156,6 +156,23 @@ fn who_asked_can_be_erased_and_only_that() {
 }
 
 #[test]
+fn who_asked_can_be_erased_while_others_write() {
+    let (folder, mut chain, _) = log(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut other = Chain::open(folder.path()).unwrap();
+            (0..100).for_each(|_| other.append(&[entry("anna"), entry("bruno")]).unwrap());
+        });
+        (0..20).for_each(|_| {
+            chain.erase("anna").unwrap();
+        });
+    });
+    chain.erase("anna").unwrap();
+    let found = verify(folder.path(), None).unwrap();
+    assert_eq!((found.erased, found.problems), (101, vec![]));
+}
+
+#[test]
 fn what_is_beyond_its_time_is_deleted_and_what_else_is_missing_is_found() {
     let (folder, mut chain, today) = log(2);
     let old = folder.path().join("000000000001-2020-01-01.jsonl");

@@ -51,11 +51,14 @@ async fn a_request_is_a_line_with_counts_and_without_its_text() {
     for _ in 0..3 {
         error(server.chat(&body).await, 401).await;
     }
+    // What anybody can send has no line, whatever its status; nor is a method that a client made up in one.
+    let nobody = server.post("/v1/chat/completions", &body).header("x-request-timeout-ms", "x");
+    error(nobody.send().await.unwrap(), 400).await;
     assert_eq!(server.get("/health/live").send().await.unwrap().status(), 200);
     end(server).await;
     let lines = lines(state.path());
     let named: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
-    assert_eq!(named, ["started", "serving", "answered", "answered", "refused", "stopped"]);
+    assert_eq!(named, ["started", "serving", "answered", "answered", "refused", "refused", "stopped"]);
     assert_eq!((&lines[1]["model"], &lines[1]["engine"]), (&json!("scripted"), &json!("scripted")));
     let answered = &lines[2];
     for (name, value) in [
@@ -71,7 +74,8 @@ async fn a_request_is_a_line_with_counts_and_without_its_text() {
     }
     assert_eq!((&answered["who"]["key"], &answered["who"]["request_id"]), (&json!(key.id), &json!("req-7")));
     assert_eq!((&lines[3]["status"], &lines[3]["outcome"]), (&json!(400), &json!("failed")));
-    assert_eq!((&lines[4]["status"], &lines[4]["requests"]), (&json!(401), &json!(3)));
+    assert_eq!((&lines[4]["status"], &lines[4]["requests"]), (&json!(400), &json!(1)));
+    assert_eq!((&lines[5]["status"], &lines[5]["requests"]), (&json!(401), &json!(3)));
     assert_intact(state.path());
     for (file, content) in files_under(state.path()) {
         for text in ["Bonsoir", "canari-7f3a"] {

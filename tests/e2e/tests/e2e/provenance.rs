@@ -48,6 +48,21 @@ async fn an_answer_that_is_signed_is_known_again_and_no_other() {
 }
 
 #[tokio::test]
+async fn the_model_inside_the_program_is_signed_for_by_its_weights() {
+    let state = TempDir::new().unwrap();
+    let server = RealServer::start(&["--state", state.path().to_str().unwrap()]).await;
+    let answer = server.chat("Bonjour", json!({"zyron_provenance": true, "max_tokens": 4})).await;
+    let folder = TempDir::new().unwrap();
+    let file = written(&folder, "answer.json", &answer.to_string());
+    let known = verify(&[&file, "--url", &server.base]);
+    let told = String::from_utf8(known.stdout).unwrap();
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../model/zyron-mini/zyron-mini.Q8_0.gguf");
+    let digest = zyron_server::weights_digest(&zyron_engine::Weights::Gguf(weights)).unwrap();
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(known.status.success() && told.contains(&format!("weights {digest}")), "{told}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_signed_is_refused() {
     let server = setup().obeys().await;
     let refused = error(server.chat(&chat("say a", json!({"zyron_provenance": true}))).await, 400).await;
