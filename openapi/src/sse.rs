@@ -1,4 +1,4 @@
-//! Reads a streamed answer back: bytes in, typed events out. Used by the server before other servers, and by the tests.
+//! Reads a streamed answer back: bytes in, typed events out. Used by the tests; the server has its [`DONE`].
 //!
 //! Framing is `eventsource-stream`'s; this module knows what OpenAI's streams add to it: `[DONE]` ends them, an error
 //! may come midway, and a stream that merely stops is not an answer.

@@ -1,8 +1,9 @@
-//! What is kept of a request that is over: a line in the log, what was used with its key, its part in
-//! the figures, and a line in the audit log.
+//! What is kept of a request that is over: a line in the log, what was used with its key, its part in the
+//! figures, and a line in the audit log.
 
 use crate::call::Ended;
 use crate::state::AppState;
+use crate::time::millis;
 
 impl AppState {
     /// Takes account of a request that is over, once.
@@ -18,7 +19,6 @@ impl AppState {
 
 fn log(ended: &Ended) {
     let Ended { facts, outcome, total } = ended;
-    let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let status = facts.status.unwrap_or_default();
     macro_rules! line {
         ($level:ident) => {
@@ -32,9 +32,9 @@ fn log(ended: &Ended) {
                 prompt_tokens = facts.prompt_tokens,
                 cached_tokens = facts.cached_tokens,
                 completion_tokens = facts.completion_tokens,
-                queued_ms = facts.queued.map(ms),
-                first_token_ms = facts.first_token.map(ms),
-                total_ms = ms(*total),
+                queued_ms = facts.queued.map(millis),
+                first_token_ms = facts.first_token.map(millis),
+                total_ms = millis(*total),
                 "answered"
             )
         };

@@ -12,16 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::Method;
-use chrono::{NaiveDate, Utc};
+use chrono::NaiveDate;
 use serde::Serialize;
 use tokio::sync::Notify;
 
 pub use self::chain::{AuditError, Verified, verify};
 
-pub(crate) use self::chain::Event;
 use self::chain::{Chain, Entry, Who};
+pub(crate) use self::chain::{Event, with_files};
 use crate::call::Ended;
 use crate::middleware::auth;
+use crate::time::millis;
 
 /// Its folder in the state folder.
 pub(crate) const FOLDER: &str = "audit";
@@ -86,13 +87,17 @@ impl Audit {
 
     /// Enters what happens now.
     pub(crate) fn enter(&self, event: Event) {
-        self.waiting().entries.push_back(Entry::now(event));
+        self.push(Entry::now(event, None));
+    }
+
+    fn push(&self, entry: Entry) {
+        self.waiting().entries.push_back(entry);
         self.more.notify_one();
     }
 
     /// Enters a request that is over, if it was for the API.
     pub(crate) fn answered(&self, Ended { facts, outcome, total }: &Ended) {
-        if auth::is_public(&facts.route) || facts.route == "/metrics" {
+        if !auth::is_recorded(&facts.route) {
             return;
         }
         let came_to_nothing = facts.outcome.is_none() && matches!(facts.status, Some(403 | 429 | 503));
@@ -112,12 +117,10 @@ impl Audit {
             model: facts.model.clone(),
             prompt_tokens: facts.prompt_tokens,
             completion_tokens: facts.completion_tokens,
-            total_ms: u64::try_from(total.as_millis()).unwrap_or(u64::MAX),
+            total_ms: millis(*total),
         };
         let who = Who { key: facts.key.as_deref().map(str::to_owned), request_id: Some(facts.request_id.clone()) };
-        let event = Event::Answered(Box::new(answered));
-        self.waiting().entries.push_back(Entry { time: Utc::now(), event, who: Some(who) });
-        self.more.notify_one();
+        self.push(Entry::now(Event::Answered(Box::new(answered)), Some(who)));
     }
 
     /// Enters the requests that came to nothing since the last time.
@@ -179,9 +182,8 @@ impl Audit {
 
 /// A client may make up methods.
 fn method(method: &Method) -> &'static str {
-    let known = [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::PUT, Method::PATCH, Method::OPTIONS];
-    let names = ["GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS"];
-    known.iter().position(|known| known == method).map_or("other", |at| names[at])
+    let known = ["GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS"];
+    known.into_iter().find(|known| method == known).unwrap_or("other")
 }
 
 /// Where the log of a state folder is.
@@ -196,16 +198,7 @@ pub fn folder(state: &Path) -> PathBuf {
 /// [`AuditError`].
 pub fn enter_key(state: &Path, key: &str, change: KeyChange) -> Result<(), AuditError> {
     let who = Who { key: Some(key.to_owned()), request_id: None };
-    let entry = Entry { time: Utc::now(), event: Event::Key { change }, who: Some(who) };
-    Chain::open(&folder(state))?.append(&[entry])
-}
-
-/// Does something with the files of the log in `folder`, while nobody writes them.
-pub(crate) fn with_files<T>(
-    folder: &Path,
-    work: impl FnOnce(&[PathBuf]) -> std::io::Result<T>,
-) -> Result<T, AuditError> {
-    chain::with_files(folder, work)
+    Chain::open(&folder(state))?.append(&[Entry::now(Event::Key { change }, Some(who))])
 }
 
 /// Gives each line of the log in `folder` that is about a key, as it is written.

@@ -1,8 +1,8 @@
 //! A state folder in one file, and back: for another machine, another operator, or the day after a disk has failed.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use tar::{Archive, Builder, EntryType};
@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::audit::{self, AuditError, Verified};
 use crate::keys::store::FILE as KEYS;
 use crate::keys::{Store, StoreError};
+use crate::private;
 use crate::provenance::FILE as PROVENANCE;
 use crate::run::INCIDENTS;
 
@@ -74,7 +75,7 @@ pub fn create(state: &Path, to: &Path) -> Result<usize, BackupError> {
 
 fn write(state: &Path, to: &Path, keys: &Path) -> Result<usize, BackupError> {
     let _ = fs::remove_file(to);
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
+    let file = private::options().write(true).create_new(true).open(to).map_err(at(to))?;
     let mut archive = Builder::new(file);
     let mut files = 0;
     let mut add = |archive: &mut Builder<File>, file: &Path, name: PathBuf| {
@@ -83,7 +84,7 @@ fn write(state: &Path, to: &Path, keys: &Path) -> Result<usize, BackupError> {
     };
     let _ = fs::remove_file(keys);
     // Made before SQLite writes to it, so that nobody else can read it.
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(keys).map_err(at(keys))?;
+    private::options().write(true).create_new(true).open(keys).map_err(at(keys))?;
     Store::open(state)?.copy_to(keys)?;
     add(&mut archive, keys, KEYS.into()).map_err(at(to))?;
     let log = audit::folder(state);
@@ -116,8 +117,7 @@ fn within(folder: &str, file: &Path) -> PathBuf {
 /// # Errors
 /// [`BackupError`]; then the folder has what could be restored.
 pub fn restore(from: &Path, state: &Path) -> Result<Verified, BackupError> {
-    let make = |folder: &Path| DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    make(state).map_err(at(state))?;
+    private::make_folder(state).map_err(at(state))?;
     if fs::read_dir(state).map_err(at(state))?.next().is_some() {
         return Err(BackupError::NotEmpty(state.to_owned()));
     }
@@ -129,8 +129,8 @@ pub fn restore(from: &Path, state: &Path) -> Result<Verified, BackupError> {
             return Err(BackupError::Unexpected(name));
         }
         let file = state.join(&name);
-        make(file.parent().unwrap_or(state)).map_err(at(&file))?;
-        let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(at(&file))?;
+        private::make_folder(file.parent().unwrap_or(state)).map_err(at(&file))?;
+        let mut open = private::options().write(true).create_new(true).open(&file).map_err(at(&file))?;
         io::copy(&mut entry, &mut open).and_then(|_| open.sync_all()).map_err(at(&file))?;
     }
     fs::set_permissions(state, fs::Permissions::from_mode(0o700)).map_err(at(state))?;

@@ -4,9 +4,7 @@
 //! The key is made on the first start, stays in the state folder, and is published as a JSON web key set (RFC 7517).
 //! A claim goes with a text for as long as nobody changes a byte of it; it does not find copies of the text elsewhere.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -19,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zyron_openapi::{JsonWebKey, JsonWebKeySet};
+
+use crate::private;
 
 /// The file in the state folder.
 pub(crate) const FILE: &str = "provenance.pem";
@@ -114,11 +114,7 @@ impl Signer {
 fn create(path: &Path) -> io::Result<SigningKey> {
     let key = SigningKey::from_bytes(&rand::rng().random());
     let text = key.to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
-    let unfinished = path.with_extension("tmp");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(unfinished, path)?;
+    private::replace(path, |file| file.write_all(text.as_bytes()))?;
     Ok(key)
 }
 

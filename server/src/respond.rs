@@ -13,7 +13,6 @@ mod tokens;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -27,11 +26,6 @@ pub(crate) use self::rounds::{Rounds, ToolRun};
 pub(crate) use self::running::{End, Part, Running};
 use crate::error::ApiError;
 use crate::state::AppState;
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs())
-}
 
 /// Answers in progress. Dropping them cancels the work.
 pub(crate) trait Parts: Send + 'static {

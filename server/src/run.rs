@@ -1,16 +1,18 @@
 //! The mark of a server on its state folder: no two run with one, and one that ends without taking its mark away has
 //! crashed, of which the next leaves a record.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::private;
+use crate::time::written;
 
 const FILE: &str = "running.json";
 /// Where the records of crashes are, a file each.
@@ -32,7 +34,7 @@ pub enum RunError {
 pub(crate) struct Crash {
     /// Which; none where it ended before it had said so.
     server: Option<Run>,
-    /// When it was last there, to a second or so.
+    /// When it was last there, to ten seconds or so.
     last_seen: String,
     /// When the next one found that.
     found: String,
@@ -59,9 +61,8 @@ impl Running {
     /// # Errors
     /// [`RunError`].
     pub(crate) fn begin(folder: &Path) -> Result<Self, RunError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let path = folder.join(FILE);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        private::make_folder(folder)?;
+        let file = private::options().read(true).write(true).create(true).truncate(false).open(folder.join(FILE))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(RunError::InUse),
@@ -77,7 +78,7 @@ impl Running {
     pub(crate) fn mark(&self, folder: &Path) -> io::Result<Option<Crash>> {
         let mut before = Vec::new();
         (&self.file).read_to_end(&mut before)?;
-        let found = now();
+        let found = written(Utc::now());
         let crash = (!before.is_empty()).then(|| -> io::Result<Crash> {
             let last_seen = written(self.file.metadata()?.modified()?.into());
             Ok(Crash { server: serde_json::from_slice(&before).ok(), last_seen, found: found.clone() })
@@ -126,19 +127,9 @@ impl Drop for Running {
 
 /// Leaves a record of a crash, in a file named for when it was found.
 fn record(folder: &Path, crash: &Crash) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let path = folder.join(format!("{}.json", crash.found.replace(':', "-")));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(&serde_json::to_vec_pretty(crash).map_err(io::Error::from)?)?;
-    file.sync_all()
-}
-
-fn now() -> String {
-    written(SystemTime::now().into())
-}
-
-fn written(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+    private::make_folder(folder)?;
+    let text = serde_json::to_vec_pretty(crash)?;
+    private::replace(&folder.join(format!("{}.json", crash.found.replace(':', "-"))), |file| file.write_all(&text))
 }
 
 #[cfg(test)]

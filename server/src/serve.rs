@@ -222,11 +222,7 @@ async fn record(app: &AppState) {
     let Some(audit) = app.audit() else { return std::future::pending().await };
     loop {
         audit.more().await;
-        let written = {
-            let app = app.clone();
-            tokio::task::spawn_blocking(move || app.audit().map_or(Ok(()), Audit::write)).await
-        };
-        if let Ok(Err(error)) = written {
+        if let Err(error) = blocking(app, |app| app.audit().map_or(Ok(()), Audit::write)).await {
             tracing::error!(%error, "the audit log cannot be written; requests are refused until it can");
             tokio::time::sleep(RETRY_INTERVAL).await;
             audit.try_again();
@@ -245,9 +241,7 @@ async fn keep(app: &AppState) {
         audit.enter_refused();
         if retired.is_none_or(|at: Instant| at.elapsed() > RETIRE_INTERVAL) {
             retired = Some(Instant::now());
-            let app = app.clone();
-            let done = tokio::task::spawn_blocking(move || app.audit().map_or(Ok(()), Audit::retire)).await;
-            if let Ok(Err(error)) = done {
+            if let Err(error) = blocking(app, |app| app.audit().map_or(Ok(()), Audit::retire)).await {
                 tracing::error!(%error, "what is too old in the audit log cannot be deleted");
             }
         }
@@ -261,16 +255,16 @@ async fn sync(app: &AppState) {
     }
     loop {
         tokio::time::sleep(SYNC_INTERVAL).await;
-        sync_once(app).await;
+        if let Err(error) = blocking(app, |app| app.keys().sync()).await {
+            tracing::error!(%error, "keys cannot be read, or usage not be written");
+        }
     }
 }
 
-async fn sync_once(app: &AppState) {
+/// Does what waits for the disk where nobody waits for it. A panic in it is logged where it happens.
+async fn blocking<E: Send + 'static>(app: &AppState, work: fn(&AppState) -> Result<(), E>) -> Result<(), E> {
     let app = app.clone();
-    let synced = tokio::task::spawn_blocking(move || app.keys().sync()).await;
-    if let Ok(Err(error)) = synced {
-        tracing::error!(%error, "keys cannot be read, or usage not be written");
-    }
+    tokio::task::spawn_blocking(move || work(&app)).await.unwrap_or(Ok(()))
 }
 
 /// Keeps an eye on the servers to which requests are passed on.

@@ -18,9 +18,9 @@ use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::provenance::Signer;
-use crate::respond::now;
 use crate::responses::Responses;
 use crate::run::Running;
+use crate::time::now;
 use crate::tls::Tls;
 use crate::upstream::Servers;
 

@@ -6,12 +6,13 @@
 //!
 //! A server and `zyron` at the command line may write at once: each takes a lock for as long as it writes.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 use super::{Answered, KeyChange};
 use crate::run::Crash;
+use crate::{private, time};
 
 /// A file that is longer is followed by another.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -67,7 +69,7 @@ pub(crate) enum Event {
     Answered(Box<Answered>),
     /// Requests that came to nothing since the last such line: without a key, or beyond a limit.
     Refused { status: u16, requests: u64 },
-    /// A key was made, given a new text, ended or erased.
+    /// A key was made, given a new text or ended.
     Key { change: KeyChange },
     /// Lines up to this one are beyond their time, and their files deleted.
     Retired { through: u64, through_hash: String },
@@ -98,13 +100,12 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// What happens now.
-    pub(crate) fn now(event: Event) -> Self {
-        Self { time: Utc::now(), event, who: None }
+    pub(crate) fn now(event: Event, who: Option<Who>) -> Self {
+        Self { time: Utc::now(), event, who }
     }
 }
 
 /// The end of the log, which the next line follows.
-#[derive(Clone, Debug)]
 struct Tip {
     file: PathBuf,
     length: u64,
@@ -124,8 +125,7 @@ impl Chain {
     /// # Errors
     /// [`AuditError`] where it cannot be made.
     pub(crate) fn open(folder: &Path) -> Result<Self, AuditError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        let owned = made.and_then(|()| fs::metadata(folder));
+        let owned = private::make_folder(folder).and_then(|()| fs::metadata(folder));
         let owner = owned.map_err(|error| AuditError::Io { folder: folder.to_owned(), error })?.uid();
         // What it would make would be its own, and the server could not write there any more.
         let me = File::open("/proc/self").and_then(|me| me.metadata()).map(|me| me.uid());
@@ -148,7 +148,7 @@ impl Chain {
     fn append_locked(&mut self, entries: &[Entry]) -> Result<(), AuditError> {
         let folder = self.folder.clone();
         let (tip, torn) = self.find_tip()?;
-        let torn = torn.map(|bytes| Entry::now(Event::Torn { bytes }));
+        let torn = torn.map(|bytes| Entry::now(Event::Torn { bytes }, None));
         let all = torn.iter().chain(entries);
         write(&folder, tip, all).map_err(|error| AuditError::Io { folder, error })
     }
@@ -170,7 +170,7 @@ impl Chain {
         let link = end.as_deref().and_then(|line| Line::read(line).ok());
         let Some(Line { number, hash, .. }) = link else { return Err(AuditError::Damaged(last.clone())) };
         // Said first: a file that is there longer than said is no fault, one that is missing is.
-        self.append_locked(&[Entry::now(Event::Retired { through: number, through_hash: hash })])?;
+        self.append_locked(&[Entry::now(Event::Retired { through: number, through_hash: hash }, None)])?;
         files.iter().take(gone).try_for_each(fs::remove_file).map_err(wrong)
     }
 
@@ -182,16 +182,19 @@ impl Chain {
         let folder = self.folder.clone();
         let wrong = |error| AuditError::Io { folder: folder.clone(), error };
         let _lock = lock(&folder)?;
-        let mut lines = 0;
-        each_line_of(&folder, open_all(&folder)?, |_, line| lines += u64::from(line.is_about(key)))?;
+        let (mut lines, mut theirs) = (0, BTreeSet::new());
+        each_text(&folder, open_all(&folder)?, |file, _, text, is_whole| {
+            if is_whole && Line::read(text).is_ok_and(|line| line.is_about(key)) {
+                lines += 1;
+                theirs.insert(file.to_owned());
+            }
+        })?;
         if lines == 0 {
             return Ok(0);
         }
         // Said first, as above.
-        self.append_locked(&[Entry::now(Event::Erased { lines })])?;
-        for file in files(&folder).map_err(wrong)? {
-            erase_in(&file, key).map_err(wrong)?;
-        }
+        self.append_locked(&[Entry::now(Event::Erased { lines }, None)])?;
+        theirs.iter().try_for_each(|file| erase_in(file, key)).map_err(wrong)?;
         Ok(lines)
     }
 
@@ -238,7 +241,7 @@ fn write<'a>(folder: &Path, mut tip: Tip, entries: impl Iterator<Item = &'a Entr
         text.push_str(&line);
         text.push('\n');
     }
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&tip.file)?;
+    let mut file = private::options().append(true).create(true).open(&tip.file)?;
     if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_data()) {
         // A part of it may be there; whoever tries again would write that twice.
         let _ = file.set_len(tip.length);
@@ -254,7 +257,7 @@ fn write<'a>(folder: &Path, mut tip: Tip, entries: impl Iterator<Item = &'a Entr
 fn line(entry: &Entry, number: u64, previous: &str) -> io::Result<(String, String)> {
     let mut line = Map::new();
     line.insert("seq".to_owned(), number.into());
-    line.insert("time".to_owned(), entry.time.to_rfc3339_opts(SecondsFormat::Millis, true).into());
+    line.insert("time".to_owned(), time::written(entry.time).into());
     line.insert("previous".to_owned(), previous.into());
     if let Value::Object(event) = serde_json::to_value(&entry.event)? {
         line.extend(event);
@@ -364,21 +367,9 @@ pub struct Verified {
 /// # Errors
 /// [`AuditError::Io`] where it cannot be read.
 pub fn verify(folder: &Path, noted: Option<(u64, &str)>) -> Result<Verified, AuditError> {
-    let opened = {
-        let _lock = lock(folder)?;
-        open_all(folder)?
-    };
     let mut verifier = Verifier { noted, ..Verifier::default() };
-    for (file, mut reader) in opened {
-        let next = |reader: &mut Opened| {
-            next_line(reader).map_err(|error| AuditError::Io { folder: folder.to_owned(), error })
-        };
-        let mut place = 0;
-        while let Some((text, is_whole)) = next(&mut reader)? {
-            place += 1;
-            verifier.line(&file, place, &text, is_whole);
-        }
-    }
+    let look = |file: &Path, place: u64, text: &str, is_whole: bool| verifier.line(file, place, text, is_whole);
+    each_text(folder, open_now(folder)?, look)?;
     Ok(verifier.end())
 }
 
@@ -389,8 +380,6 @@ struct Verifier<'a> {
     is_noted_found: bool,
     /// The number of the line before, and its hash if it is not damaged.
     after: Option<(u64, Option<String>)>,
-    /// Whether there was a line, damaged or not.
-    is_begun: bool,
     /// What the first line follows, where it is not the beginning.
     before: Option<(PathBuf, u64, String)>,
     /// Where lines were said to be deleted, up to which.
@@ -411,7 +400,6 @@ impl Verifier<'_> {
             return;
         }
         self.found.lines += 1;
-        let is_first = !std::mem::replace(&mut self.is_begun, true);
         let line = match Line::read(text) {
             Ok(line) => line,
             Err(what) => {
@@ -433,7 +421,7 @@ impl Verifier<'_> {
             Some(_) => {}
             None => {
                 self.found.first = line.number;
-                if is_first && (line.number != 1 || line.previous != BEGINNING) {
+                if self.found.lines == 1 && (line.number != 1 || line.previous != BEGINNING) {
                     self.before = Some((file.to_owned(), line.number, line.previous.clone()));
                 }
             }
@@ -489,27 +477,26 @@ impl Verifier<'_> {
 }
 
 /// Gives each whole line of the log, in order, as it is written and as it reads. Others may write meanwhile.
-pub(super) fn each_line(folder: &Path, look: impl FnMut(&str, &Line)) -> Result<(), AuditError> {
-    let opened = {
-        let _lock = lock(folder)?;
-        open_all(folder)?
-    };
-    each_line_of(folder, opened, look)
+pub(super) fn each_line(folder: &Path, mut look: impl FnMut(&str, &Line)) -> Result<(), AuditError> {
+    each_text(folder, open_now(folder)?, |_, _, text, is_whole| {
+        if let Some(line) = is_whole.then(|| Line::read(text).ok()).flatten() {
+            look(text, &line);
+        }
+    })
 }
 
-fn each_line_of(
+/// Gives each line of opened files, whatever it is: its file, its place there from 1, and whether it has an end.
+fn each_text(
     folder: &Path,
     opened: Vec<(PathBuf, Opened)>,
-    mut look: impl FnMut(&str, &Line),
+    mut look: impl FnMut(&Path, u64, &str, bool),
 ) -> Result<(), AuditError> {
-    for (_, mut reader) in opened {
-        let next = |reader: &mut Opened| {
-            next_line(reader).map_err(|error| AuditError::Io { folder: folder.to_owned(), error })
-        };
-        while let Some((text, is_whole)) = next(&mut reader)? {
-            if let Some(line) = is_whole.then(|| Line::read(&text).ok()).flatten() {
-                look(&text, &line);
-            }
+    for (file, mut reader) in opened {
+        let mut place = 0;
+        let wrong = |error| AuditError::Io { folder: folder.to_owned(), error };
+        while let Some((text, is_whole)) = next_line(&mut reader).map_err(wrong)? {
+            place += 1;
+            look(&file, place, &text, is_whole);
         }
     }
     Ok(())
@@ -517,6 +504,12 @@ fn each_line_of(
 
 /// A file as far as it is written now.
 type Opened = BufReader<io::Take<File>>;
+
+/// [`open_all`], for who has not the lock.
+fn open_now(folder: &Path) -> Result<Vec<(PathBuf, Opened)>, AuditError> {
+    let _lock = lock(folder)?;
+    open_all(folder)
+}
 
 /// The log as it is now, whatever is written, erased or deleted while it is read; for who has the lock.
 fn open_all(folder: &Path) -> Result<Vec<(PathBuf, Opened)>, AuditError> {
@@ -530,37 +523,28 @@ fn open_all(folder: &Path) -> Result<Vec<(PathBuf, Opened)>, AuditError> {
 }
 
 /// Does something with the log's files, the oldest first, while nobody writes them.
-pub(super) fn with_files<T>(folder: &Path, work: impl FnOnce(&[PathBuf]) -> io::Result<T>) -> Result<T, AuditError> {
+pub(crate) fn with_files<T>(folder: &Path, work: impl FnOnce(&[PathBuf]) -> io::Result<T>) -> Result<T, AuditError> {
     let _lock = lock(folder)?;
     files(folder).and_then(|files| work(&files)).map_err(|error| AuditError::Io { folder: folder.to_owned(), error })
 }
 
 /// Writes a file anew, without whom its lines are about where that is this key.
 fn erase_in(file: &Path, key: &str) -> io::Result<()> {
-    let mut is_there = false;
     let mut reader = BufReader::new(File::open(file)?);
-    while let Some((text, _)) = next_line(&mut reader)? {
-        is_there |= Line::read(&text).is_ok_and(|line| line.is_about(key));
-    }
-    if !is_there {
-        return Ok(());
-    }
-    reader.rewind()?;
-    let unfinished = file.with_extension("tmp");
-    let mut writer =
-        io::BufWriter::new(OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?);
-    while let Some((mut text, is_whole)) = next_line(&mut reader)? {
-        if let Some(mut line) = Line::read(&text).ok().filter(|line| line.is_about(key)) {
-            line.body.insert("hash".to_owned(), line.hash.into());
-            text = serde_json::to_string(&line.body)?;
+    private::replace(file, |new| {
+        let mut writer = BufWriter::new(new);
+        while let Some((mut text, is_whole)) = next_line(&mut reader)? {
+            if let Some(mut line) = Line::read(&text).ok().filter(|line| line.is_about(key)) {
+                line.body.insert("hash".to_owned(), line.hash.into());
+                text = serde_json::to_string(&line.body)?;
+            }
+            writer.write_all(text.as_bytes())?;
+            if is_whole {
+                writer.write_all(b"\n")?;
+            }
         }
-        writer.write_all(text.as_bytes())?;
-        if is_whole {
-            writer.write_all(b"\n")?;
-        }
-    }
-    writer.into_inner()?.sync_all()?;
-    fs::rename(unfinished, file)
+        writer.flush()
+    })
 }
 
 /// The next line without its end, and whether it has one. What is no text stays what it is as far as that goes: it is
@@ -604,7 +588,7 @@ fn date(file: &Path) -> Option<NaiveDate> {
 
 /// Held while the log is read or written; others wait.
 fn lock(folder: &Path) -> Result<File, AuditError> {
-    let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK));
+    let open = private::options().write(true).create(true).truncate(false).open(folder.join(LOCK));
     let locked = open.and_then(|file| file.lock().map(|()| file));
     locked.map_err(|error| AuditError::Io { folder: folder.to_owned(), error })
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ApiError, Quota};
-use crate::respond::now;
+use crate::time::now;
 
 const MINUTE: f64 = 60.0;
 const DAY: u64 = 86_400;

@@ -1,7 +1,6 @@
 //! Keys and what was used with them, in one SQLite file of the state folder. The server and `zyron keys` share it.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ use thiserror::Error;
 
 use super::budget::{Limits, today};
 use super::secret::{self, Hash};
-use crate::respond::now;
+use crate::private;
+use crate::time::now;
 
 /// The file in the state folder.
 pub(crate) const FILE: &str = "keys.sqlite";
@@ -172,7 +172,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] says what is wrong.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        private::make_folder(folder)?;
         let file = folder.join(FILE);
         let mut database = Connection::open(&file)?;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;

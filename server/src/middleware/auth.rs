@@ -18,8 +18,12 @@ use crate::keys::budget::Left;
 use crate::keys::{Key, Scope};
 use crate::state::AppState;
 
-/// Whether anyone may ask it, by its path or its route.
-pub(crate) fn is_public(path: &str) -> bool {
+/// Whether what is asked, by its path or its route, is for the audit log.
+pub(crate) fn is_recorded(path: &str) -> bool {
+    !is_public(path) && path != "/metrics"
+}
+
+fn is_public(path: &str) -> bool {
     matches!(path, "/" | "/openapi.json" | "/docs" | "/health/live" | "/health/ready" | "/.well-known/jwks.json")
         || path.starts_with("/assets/")
         || path.starts_with("/docs/")
@@ -43,7 +47,7 @@ pub(crate) async fn authorize(
     next: Next,
 ) -> Result<Response, ApiError> {
     let path = request.uri().path();
-    if !is_public(path) && path != "/metrics" && app.audit().is_some_and(Audit::is_failing) {
+    if is_recorded(path) && app.audit().is_some_and(Audit::is_failing) {
         return Err(ApiError::Unrecorded);
     }
     if !app.keys().are_required() {

@@ -7,6 +7,8 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::time::millis;
+
 /// The one version of OpenAI's API there has been.
 const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
 
@@ -14,9 +16,9 @@ const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
 pub(super) async fn add(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let mut response = next.run(request).await;
-    let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took = millis(start.elapsed());
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("openai-version"), VERSION);
-    headers.insert(HeaderName::from_static("openai-processing-ms"), HeaderValue::from(millis));
+    headers.insert(HeaderName::from_static("openai-processing-ms"), HeaderValue::from(took));
     response
 }

@@ -17,6 +17,7 @@ use super::message::{MessageDelta, MessageReader, Said};
 use super::{End, Part, Shape, tokens};
 use crate::provenance::{Claims, Signer};
 use crate::state::Serving;
+use crate::time::now;
 use crate::validate::ChatJob;
 
 pub(crate) struct ChatShape {
@@ -76,8 +77,8 @@ struct Choice {
     /// Numbers that have been judged.
     judged: u32,
     runs: Vec<ServerToolCall>,
-    /// Of its text so far.
-    written: Sha256,
+    /// Of its text so far, where that is signed.
+    written: Option<Sha256>,
 }
 
 impl Choice {
@@ -93,8 +94,8 @@ impl Choice {
     fn say(&mut self, deltas: Vec<MessageDelta>, facts: Option<&Facts>) -> Vec<News> {
         let mut news = Vec::new();
         for delta in deltas {
-            if let MessageDelta::Content(text) = &delta {
-                self.written.update(text);
+            if let (MessageDelta::Content(text), Some(written)) = (&delta, &mut self.written) {
+                written.update(text);
             }
             let checked = match (&delta, facts) {
                 (MessageDelta::Content(text), Some(facts)) => self.check.push(text, &facts.checker),
@@ -129,7 +130,7 @@ impl ChatShape {
             numbers: Vec::new(),
             judged: 0,
             runs: Vec::new(),
-            written: Sha256::new(),
+            written: signer.is_some().then(Sha256::new),
         };
         let facts = finance.map(|finance| {
             let mut facts = Facts { all: Vec::new(), checker: Checker::new(Vec::new(), &finance.question), told: 0 };
@@ -138,7 +139,7 @@ impl ChatShape {
         });
         Self {
             id: format!("chatcmpl-{}", Uuid::new_v4().simple()),
-            created: super::now(),
+            created: now(),
             model: Arc::clone(&serving.model),
             system_fingerprint: serving.system_fingerprint.clone(),
             include_usage: job.streaming.is_some_and(|streaming| streaming.include_usage),
@@ -153,16 +154,16 @@ impl ChatShape {
 
     /// The claim that the model wrote an answer's text, which is whole, where that is asked for.
     fn claim(&self, index: usize) -> Option<String> {
-        let signer = self.signer.as_ref()?;
+        let (signer, written) = (self.signer.as_ref()?, self.choices[index].written.clone()?);
         let claims = Claims {
             ai_generated: true,
-            iat: super::now(),
+            iat: now(),
             jti: self.id.clone(),
             choice: index as u32,
             model: self.model.id.clone(),
             weights_sha256: self.weights_sha256.clone(),
             system_fingerprint: self.system_fingerprint.clone(),
-            text_sha256: format!("{:x}", self.choices[index].written.clone().finalize()),
+            text_sha256: format!("{:x}", written.finalize()),
         };
         Some(signer.sign(&claims))
     }

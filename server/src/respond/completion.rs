@@ -11,6 +11,7 @@ use zyron_openapi::{Completion, FinishReason, Usage};
 
 use super::{End, Part, Shape, tokens};
 use crate::state::Serving;
+use crate::time::now;
 use crate::validate::CompletionJob;
 
 pub(crate) struct CompletionShape {
@@ -87,7 +88,7 @@ impl CompletionShape {
         };
         Self {
             id: format!("cmpl-{}", Uuid::new_v4().simple()),
-            created: super::now(),
+            created: now(),
             model: Arc::clone(&serving.model),
             system_fingerprint: serving.system_fingerprint.clone(),
             include_usage: job.streaming.is_some_and(|streaming| streaming.include_usage),

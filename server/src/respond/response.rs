@@ -16,6 +16,7 @@ use super::{End, Part, Shape, tokens};
 use crate::error::ApiError;
 use crate::responses::Keeper;
 use crate::state::Serving;
+use crate::time::now;
 use crate::validate::ResponseJob;
 
 pub(crate) struct ResponseShape {
@@ -211,7 +212,7 @@ impl ResponseShape {
     /// The whole answer.
     fn complete(&mut self, usage: Usage) {
         self.response.usage = Some(usage.into());
-        self.response.completed_at = Some(super::now());
+        self.response.completed_at = Some(now());
         self.response.status = if self.reason == FinishReason::Length {
             self.response.completed_at = None;
             self.response.incomplete_details = Some(IncompleteDetails { reason: IncompleteReason::MaxOutputTokens });

@@ -11,7 +11,6 @@ use axum::response::Response;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tracing::Instrument;
 use zyron_openapi::sse;
 
@@ -19,6 +18,7 @@ use super::servers::{Visit, reason};
 use super::{Held, Times};
 use crate::call::{Call, Outcome};
 use crate::error::ApiError;
+use crate::time::millis;
 
 /// What of the other server's headers is the client's business.
 const PASSED: [HeaderName; 5] = [
@@ -79,10 +79,6 @@ impl Answer {
     }
 }
 
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Where the client reads. An error ends what it reads without its end.
 type Sender = mpsc::Sender<io::Result<Bytes>>;
 
@@ -113,7 +109,7 @@ struct Passing {
 
 impl Passing {
     async fn run(mut self, sender: Sender, call: Call, times: Times) {
-        let first_byte_ms = millis(times.start);
+        let first_byte_ms = millis(times.start.elapsed());
         // Room for the last word, also where the client does not read. None where it has left.
         let last = sender.clone().reserve_owned().await.ok();
         let end = tokio::select! {
@@ -138,7 +134,7 @@ impl Passing {
             upstream = self.visit.name(),
             bytes = self.bytes,
             first_byte_ms,
-            total_ms = millis(times.start),
+            total_ms = millis(times.start.elapsed()),
             "passed on"
         );
         // Its place is free before the client knows of the end, and may come with its next request.

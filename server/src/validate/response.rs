@@ -119,7 +119,7 @@ fn skeleton(request: &ResponseRequest, serving: &Serving, store: bool) -> Respon
     Response {
         id: format!("resp_{}", uuid::Uuid::new_v4().simple()),
         object: "response".to_owned(),
-        created_at: crate::respond::now(),
+        created_at: crate::time::now(),
         status: ResponseStatus::InProgress,
         completed_at: None,
         error: None,

@@ -4,7 +4,7 @@ use super::*;
 
 fn entry(key: &str) -> Entry {
     let who = Who { key: Some(key.to_owned()), request_id: Some("req_1".to_owned()) };
-    Entry { who: Some(who), ..Entry::now(Event::Refused { status: 401, requests: 1 }) }
+    Entry::now(Event::Refused { status: 401, requests: 1 }, Some(who))
 }
 
 /// A log of so many lines, in one file.
