@@ -30,6 +30,11 @@ pub trait Engine: Send + Sync + 'static {
         None
     }
 
+    /// Whether a request that nobody waits for gives way to every other, so that others hardly notice it.
+    fn gives_way(&self) -> bool {
+        false
+    }
+
     /// Starts a request. Every failure arrives as an event. Dropping the [`Generation`] cancels it within one step.
     fn generate(&self, request: GenerateRequest) -> Generation;
 }
@@ -85,6 +90,8 @@ pub struct GenerateRequest {
     pub prompt_logprobs: Option<usize>,
     /// Most tokens to generate. Prompt and answer together fit the model's context. 0 only reads the prompt.
     pub max_tokens: usize,
+    /// Whether nobody waits for the answer, so that it may come whenever there is nothing else to do.
+    pub is_background: bool,
     /// Held as long as the engine works on the request, and dropped the moment it no longer does: the caller's right
     /// to run it.
     pub held: Option<Box<dyn Send + Sync>>,
@@ -104,6 +111,7 @@ impl GenerateRequest {
             logprobs: None,
             prompt_logprobs: None,
             max_tokens,
+            is_background: false,
             held: None,
         }
     }

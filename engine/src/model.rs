@@ -137,6 +137,27 @@ impl Model {
         Ok(model)
     }
 
+    /// The models in a folder, each with its name, in order: GGUF files, and folders that have a `config.json`. They are
+    /// not opened.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`] where the folder cannot be read.
+    pub fn list(folder: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
+        let io = |reason| ModelError::Io { path: folder.to_owned(), reason };
+        let mut models = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            let is_gguf = path.extension().is_some_and(|extension| extension == "gguf") && path.is_file();
+            if is_gguf || path.join("config.json").is_file() {
+                models.push((name_of(&path, if is_gguf { ".gguf" } else { "" }), path));
+            }
+        }
+        models.sort();
+        // Of a file and a folder with the same name, which is meant would be a guess; it is always the same.
+        models.dedup_by(|later, earlier| later.0 == earlier.0);
+        Ok(models)
+    }
+
     /// The model card in a file, if that is there.
     ///
     /// # Errors

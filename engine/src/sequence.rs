@@ -37,6 +37,7 @@ pub struct Sequence {
     max_tokens: usize,
     completion_tokens: usize,
     cached_tokens: usize,
+    is_background: bool,
     _held: Option<Box<dyn Send + Sync>>,
 }
 
@@ -63,6 +64,7 @@ impl Sequence {
             max_tokens: request.max_tokens,
             completion_tokens: 0,
             cached_tokens: 0,
+            is_background: request.is_background,
             prompt: request.prompt,
             _held: request.held,
         };
@@ -73,6 +75,12 @@ impl Sequence {
     #[must_use]
     pub fn prompt(&self) -> &[u32] {
         &self.prompt
+    }
+
+    /// Whether nobody waits for the answer.
+    #[must_use]
+    pub fn is_background(&self) -> bool {
+        self.is_background
     }
 
     /// Whether the prompt's own logits are wanted: [`Self::score`] and

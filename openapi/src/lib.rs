@@ -4,6 +4,8 @@
 //! crate holds no policy: which values are accepted is the server's `validate` stage, and it builds for wasm32.
 //! With the feature `utoipa` each type carries its OpenAPI schema.
 
+pub mod admin;
+pub mod batches;
 pub mod chat_completions;
 pub mod completions;
 pub mod error;
@@ -22,6 +24,11 @@ pub mod tools;
 mod untagged;
 pub mod usage;
 
+pub use admin::{AdminModel, AdminModelList, AdminModelRequest, ModelStatus};
+pub use batches::{
+    Batch, BatchError, BatchErrors, BatchLine, BatchList, BatchRequest, BatchRequestCounts, BatchResponse, BatchResult,
+    BatchResultError, BatchStatus, FileDeleted, FileList, FileObject, FileUpload,
+};
 pub use chat_completions::{
     ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam, ChatCompletionRequest, ContentPart,
     MessageContent, Role,

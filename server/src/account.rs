@@ -1,5 +1,7 @@
 //! What is kept of a request that is over: a line in the log, what was used with its key, its part in the
-//! figures, and a line in the audit log.
+//! figures, its span if it is traced, and a line in the audit log.
+
+use opentelemetry::Context;
 
 use crate::call::Ended;
 use crate::state::AppState;
@@ -7,10 +9,13 @@ use crate::time::millis;
 
 impl AppState {
     /// Takes account of a request that is over, once.
-    pub(crate) fn account(&self, ended: &Ended) {
+    pub(crate) fn account(&self, ended: &Ended, trace: Option<&Context>) {
         log(ended);
         self.keys().count(&ended.facts);
         self.metrics().count(ended);
+        if let (Some(traces), Some(trace)) = (self.traces(), trace) {
+            traces.end(trace, ended);
+        }
         if let Some(audit) = self.audit() {
             audit.answered(ended);
         }

@@ -14,6 +14,9 @@ use tokio::sync::oneshot;
 use crate::config::AdmissionConfig;
 use crate::error::ApiError;
 
+/// How often it is looked whether nobody asks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// The queue before the engine.
 pub(crate) struct Admission(Arc<Inner>);
 
@@ -83,6 +86,8 @@ pub(crate) struct Applicant {
     pub(crate) tokens: u64,
     /// When it is too late to begin.
     pub(crate) deadline: Instant,
+    /// Whether nobody waits for the answer.
+    pub(crate) is_background: bool,
 }
 
 /// The right to run one request. Dropping it lets the next one in.
@@ -123,6 +128,17 @@ impl Admission {
         }
     }
 
+    /// Waits until nobody runs or waits.
+    pub(crate) async fn until_idle(&self) {
+        loop {
+            let Load { running, waiting, .. } = self.load();
+            if running + waiting == 0 {
+                return;
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
     /// How things stand.
     pub(crate) fn load(&self) -> Load {
         let state = self.0.state();
@@ -156,7 +172,7 @@ impl Inner {
         is_next: bool,
     ) -> Result<oneshot::Receiver<Result<Permit, ApiError>>, ApiError> {
         let (turn, waits) = oneshot::channel();
-        let Applicant { key, tokens, deadline } = applicant;
+        let Applicant { key, tokens, deadline, .. } = applicant;
         let mut evicted = None;
         {
             let mut state = self.state();
@@ -300,7 +316,12 @@ mod tests {
     }
 
     fn of(key: &str) -> Applicant {
-        Applicant { key: key.into(), tokens: 10, deadline: Instant::now() + Duration::from_secs(60) }
+        Applicant {
+            key: key.into(),
+            tokens: 10,
+            deadline: Instant::now() + Duration::from_secs(60),
+            is_background: false,
+        }
     }
 
     #[tokio::test]

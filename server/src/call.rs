@@ -6,20 +6,22 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::FromRequestParts;
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use hyper::body::{Frame, SizeHint};
+use opentelemetry::Context;
 use tracing::Span;
 
 use crate::admission::Applicant;
 use crate::error::ApiError;
 use crate::keys::Key;
 use crate::keys::budget::Slot;
+use crate::middleware::auth;
 use crate::state::AppState;
 
 /// A request that is being answered; a clone is a reference.
@@ -32,9 +34,12 @@ struct Inner {
     span: Span,
     start: Instant,
     deadline: Instant,
+    is_background: bool,
     /// The key, and its place among those that run with it.
     key: OnceLock<(Arc<Key>, Option<Slot>)>,
     facts: Mutex<Facts>,
+    /// Its span, where it is traced.
+    trace: OnceLock<Context>,
 }
 
 /// What is known of a request so far.
@@ -45,6 +50,8 @@ pub(crate) struct Facts {
     pub(crate) method: Method,
     /// The route's pattern, never what a client wrote.
     pub(crate) route: String,
+    /// Whether it is of a batch, so that nobody waits for it.
+    pub(crate) is_background: bool,
     /// Whether it was let in: until then it is anybody's.
     pub(crate) is_authorized: bool,
     /// The key's identifier, where there is one.
@@ -92,6 +99,17 @@ pub(crate) struct Ended {
     pub(crate) total: Duration,
 }
 
+impl Ended {
+    /// Why it failed, by the names of OpenTelemetry's conventions: its status, `failed` or `cancelled`.
+    pub(crate) fn error_type(&self) -> Option<String> {
+        match self.facts.status {
+            Some(status) if status >= 400 => Some(status.to_string()),
+            _ if self.outcome == Outcome::Completed => None,
+            _ => Some(self.outcome.name().to_owned()),
+        }
+    }
+}
+
 impl Outcome {
     /// Its name in the log.
     pub(crate) fn name(self) -> &'static str {
@@ -106,8 +124,36 @@ impl Outcome {
 impl Call {
     /// A request that has just come, and has until `deadline`.
     pub(crate) fn new(app: &AppState, span: Span, deadline: Instant, facts: Facts) -> Self {
-        let (app, start, facts) = (app.clone(), Instant::now(), Mutex::new(facts));
-        Self(Arc::new(Inner { app, span, start, deadline, key: OnceLock::new(), facts }))
+        let (app, start, is_background) = (app.clone(), Instant::now(), facts.is_background);
+        let facts = Mutex::new(facts);
+        Self(Arc::new(Inner {
+            app,
+            span,
+            start,
+            deadline,
+            is_background,
+            key: OnceLock::new(),
+            facts,
+            trace: OnceLock::new(),
+        }))
+    }
+
+    /// Says that it is let in, from where on it is traced.
+    pub(crate) fn is_let_in(&self, headers: &HeaderMap) {
+        let mut facts = self.facts();
+        facts.is_authorized = true;
+        if let Some(traces) = self.0.app.traces().filter(|_| auth::is_recorded(&facts.route)) {
+            let _ = self.0.trace.set(traces.begin(&facts, headers, SystemTime::now() - self.age()));
+        }
+    }
+
+    /// The headers that tell another server whose trace this is part of.
+    pub(crate) fn trace_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let (Some(traces), Some(trace)) = (self.0.app.traces(), self.0.trace.get()) {
+            traces.inject(trace, &mut headers);
+        }
+        headers
     }
 
     /// Says whose it is.
@@ -130,13 +176,13 @@ impl Call {
         if !key.may_ask(model) {
             return Err(ApiError::ModelNotAllowed(model.to_owned()));
         }
-        key.read(prompt_tokens)
+        key.read(prompt_tokens, self.is_background())
     }
 
     /// Counts tokens that are used and cannot be refused any more.
     pub(crate) fn spend(&self, tokens: u64) {
         if let Some(key) = self.key() {
-            key.wrote(tokens);
+            key.wrote(tokens, self.is_background());
         }
     }
 
@@ -153,6 +199,11 @@ impl Call {
         &self.0.app
     }
 
+    /// Whether nobody waits for it.
+    pub(crate) fn is_background(&self) -> bool {
+        self.0.is_background
+    }
+
     /// When its answer must have ended.
     pub(crate) fn deadline(&self) -> Instant {
         self.0.deadline
@@ -161,7 +212,7 @@ impl Call {
     /// How it asks for its turn, with a prompt of so many tokens.
     pub(crate) fn applicant(&self, tokens: u64) -> Applicant {
         let key = self.key().map(|key| Arc::clone(&key.id)).unwrap_or_default();
-        Applicant { key, tokens, deadline: self.deadline() }
+        Applicant { key, tokens, deadline: self.deadline(), is_background: self.is_background() }
     }
 
     /// The request's span, for work that outlives it.
@@ -203,7 +254,7 @@ impl Drop for Inner {
             None => Outcome::Cancelled,
         });
         let ended = Ended { facts, outcome, total: self.start.elapsed() };
-        self.span.in_scope(|| self.app.account(&ended));
+        self.span.in_scope(|| self.app.account(&ended, self.trace.get()));
     }
 }
 
@@ -219,7 +270,7 @@ impl HttpBody for Held {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        context: &mut std::task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Compute what follows from a company's accounts, and say what is wrong in them
     Analyse(AnalyseArgs),
+    /// Load and unload models of a running server
+    Models(ModelsArgs),
     /// Make, list and end the keys that requests carry
     Keys(KeysArgs),
     /// Look at the audit log
@@ -290,14 +292,45 @@ pub(crate) struct ServeArgs {
     port: Option<u16>,
 }
 
+/// A running server.
 #[derive(Debug, Args)]
-pub(crate) struct TopArgs {
+pub(crate) struct ServerArgs {
     /// Where the server is
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, value_name = "URL", global = true, default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
     /// The environment variable that holds its key, if it has one
-    #[arg(long, value_name = "NAME", default_value = "ZYRON_API_KEY")]
+    #[arg(long, value_name = "NAME", global = true, default_value = "ZYRON_API_KEY")]
     pub(crate) key_env: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(subcommand)]
+    pub(crate) command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Say which are loaded, which could be, and what they take
+    List,
+    /// Load one, and wait until it answers
+    Load {
+        /// Its name
+        model: String,
+    },
+    /// Unload one: its requests end first
+    Unload {
+        /// Its name
+        model: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
     /// Print it once, as text, with rates since the server's start
     #[arg(long)]
     pub(crate) once: bool,

@@ -27,7 +27,9 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Which model is served.
     pub model: ModelConfig,
-    /// What runs it.
+    /// Which others can be loaded.
+    pub models: ModelsConfig,
+    /// What runs them.
     pub engine: EngineConfig,
     /// Servers to which requests are passed on in place of a model.
     pub upstream: UpstreamConfig,
@@ -37,10 +39,16 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Which answers are kept.
     pub responses: ResponsesConfig,
+    /// Whether requests are taken in files.
+    pub batch: BatchConfig,
     /// What outlives the process.
     pub state: StateConfig,
     /// What is kept of each request.
     pub audit: AuditConfig,
+    /// Whether texts are kept.
+    pub content: ContentConfig,
+    /// Where traces go.
+    pub traces: TracesConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -93,6 +101,18 @@ pub struct ModelConfig {
     pub require_card: bool,
     /// How it writes tool calls; by default what its chat template says.
     pub tool_format: Option<String>,
+}
+
+/// Which models can be loaded besides, and what all of them may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// The folder that has them; without one, there are no others.
+    pub folder: Option<PathBuf>,
+    /// The names of those that are loaded at the start.
+    pub load: Vec<String>,
+    /// Memory that all models may take together, in MB; 0: what there is.
+    pub memory_mb: u64,
 }
 
 /// What runs the model.
@@ -258,6 +278,26 @@ pub struct ResponsesConfig {
     pub ttl_ms: u64,
 }
 
+/// Whether requests are taken in files, to be answered when there is time.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchConfig {
+    /// Whether they are.
+    pub enabled: bool,
+    /// Requests of batches that are worked on at once.
+    pub concurrency: usize,
+    /// Most requests of one batch.
+    pub max_requests: usize,
+    /// Most batches that have not ended.
+    pub max_open: u64,
+    /// The longest file.
+    pub max_file_bytes: usize,
+    /// Most bytes of all files.
+    pub max_stored_bytes: u64,
+    /// How long a file is kept, in hours.
+    pub ttl_hours: u64,
+}
+
 /// What outlives the process.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -274,6 +314,26 @@ pub struct AuditConfig {
     pub enabled: bool,
     /// How long, in days.
     pub retention_days: u64,
+}
+
+/// Whether requests and answers are kept in full.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentConfig {
+    /// What for; without it, they are not.
+    pub purpose: Option<String>,
+    /// How long, in hours.
+    pub ttl_hours: u64,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TracesConfig {
+    /// The collector's address, without a path; without one, there are no traces.
+    pub endpoint: Option<String>,
+    /// The share of requests that are traced, where the caller does not say.
+    pub sample_ratio: f64,
 }
 
 /// What is logged.
@@ -310,6 +370,7 @@ impl Config {
         let environment = Environment::with_prefix("ZYRON").prefix_separator("__").separator("__").try_parsing(true);
         let environment = environment.list_separator(",").with_list_parse_key("server.cors_origins");
         let environment = environment.with_list_parse_key("upstream.servers");
+        let environment = environment.with_list_parse_key("models.load");
         builder = builder.add_source(environment);
         for (key, value) in overrides {
             builder = builder.set_override(*key, value.as_str()).map_err(wrong)?;
@@ -326,7 +387,10 @@ impl Config {
                 [$((stringify!($section), format!("{:?}", self.$section) != format!("{:?}", other.$section))),*]
             };
         }
-        let sections = differing!(server, tls, model, engine, upstream, admission, responses, state, audit, log);
+        let sections = differing!(
+            server, tls, model, models, engine, upstream, admission, responses, batch, state, audit, content, traces,
+            log
+        );
         sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
 
@@ -355,7 +419,14 @@ impl Config {
             ("limits.request_timeout_ms", self.limits.request_timeout_ms),
             ("responses.max_stored_bytes", self.responses.max_stored_bytes),
             ("responses.ttl_ms", self.responses.ttl_ms),
+            ("batch.concurrency", self.batch.concurrency as u64),
+            ("batch.max_requests", self.batch.max_requests as u64),
+            ("batch.max_open", self.batch.max_open),
+            ("batch.max_file_bytes", self.batch.max_file_bytes as u64),
+            ("batch.max_stored_bytes", self.batch.max_stored_bytes),
+            ("batch.ttl_hours", self.batch.ttl_hours),
             ("audit.retention_days", self.audit.retention_days),
+            ("content.ttl_hours", self.content.ttl_hours),
         ];
         if let Some((key, _)) = positive.into_iter().find(|&(_, value)| value == 0) {
             return Err(ConfigError(format!("`{key}` must be more than 0")));
@@ -364,8 +435,32 @@ impl Config {
             let names: Vec<&str> = ToolFormat::names().collect();
             return Err(ConfigError(format!("`model.tool_format` is `{name}`; it is one of {}", names.join(", "))));
         }
+        if self.models.folder.is_none() && !self.models.load.is_empty() {
+            return Err(ConfigError("`models.load` needs `models.folder`, where these models are".to_owned()));
+        }
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(ConfigError("`tls.certificate` and `tls.key` belong together".to_owned()));
+        }
+        if self.batch.enabled && self.state.folder.is_none() {
+            return Err(ConfigError(
+                "`batch.enabled` needs `state.folder`, where files and answers are kept".to_owned(),
+            ));
+        }
+        if let Some(purpose) = &self.content.purpose {
+            if purpose.trim().is_empty() {
+                return Err(ConfigError("`content.purpose` must say what the texts are kept for".to_owned()));
+            }
+            if self.state.folder.is_none() {
+                return Err(ConfigError("`content.purpose` needs `state.folder`, where the texts are kept".to_owned()));
+            }
+        }
+        if let Some(endpoint) = self.traces.endpoint.as_deref().filter(|endpoint| !is_server(endpoint)) {
+            return Err(ConfigError(format!(
+                "`traces.endpoint` is `{endpoint}`; it is `http://host:4318`, without a key"
+            )));
+        }
+        if !(0.0..=1.0).contains(&self.traces.sample_ratio) {
+            return Err(ConfigError("`traces.sample_ratio` must be from 0 to 1".to_owned()));
         }
         if !(self.engine.step_stretch > 1.0 && self.engine.step_stretch.is_finite()) {
             return Err(ConfigError("`engine.step_stretch` must be more than 1".to_owned()));
@@ -487,6 +582,12 @@ mod tests {
         assert!(upstream("[\"http://gpu1/v1\", \"gpu1:8000\"]").unwrap_err().contains("upstream.servers[1]"));
         assert!(!upstream("[\"http://:password@gpu1/v1\"]").unwrap_err().contains("password"));
         assert!(upstream("[\"http://gpu1:8000/v1\", \"https://gpu2/v1\"]").is_ok());
+        assert!(with_file("[batch]\nenabled = true", &[]).unwrap_err().contains("state.folder"));
+        assert!(with_file("[content]\npurpose = \"p\"", &[]).unwrap_err().contains("state.folder"));
+        assert!(with_file("[content]\npurpose = \" \"", &[]).unwrap_err().contains("what the texts are kept for"));
+        assert!(with_file("[traces]\nendpoint = \"collector\"", &[]).unwrap_err().contains("traces.endpoint"));
+        assert!(with_file("[traces]\nsample_ratio = 1.1", &[]).unwrap_err().contains("traces.sample_ratio"));
+        assert!(with_file("[models]\nload = [\"a\"]", &[]).unwrap_err().contains("models.folder"));
         assert!(with_file("[server", &[]).is_err());
         assert!(Config::load(Some(Path::new("/nowhere.toml")), &[]).unwrap_err().to_string().contains("nowhere"));
     }

@@ -127,6 +127,35 @@ impl Report {
     }
 }
 
+/// The bytes that a model takes with mistral.rs as the configuration has it: its weights, and keys and values for one whole
+/// context. mistral.rs takes memory for more as it needs it.
+///
+/// # Errors
+/// What the model's files do not say.
+#[cfg(feature = "mistralrs")]
+pub(crate) fn memory_of(config: &zyron_server::config::EngineConfig, model: &Model) -> anyhow::Result<u64> {
+    use zyron_server::config::Dtype;
+
+    let shape = Shape::of(model)?;
+    let activations = match config.dtype {
+        Dtype::F32 => 32,
+        Dtype::F16 | Dtype::Bf16 => 16,
+        Dtype::Auto => {
+            if cfg!(feature = "cuda") {
+                16
+            } else {
+                32
+            }
+        }
+    };
+    let format = match &model.weights {
+        Weights::Safetensors(_) if !shape.is_quantized => fit::wanted_format(config.isq.as_deref(), activations),
+        _ => Format::as_stored(&model.quantization, activations),
+    };
+    let context = if config.context_length == 0 { shape.context } else { config.context_length as u64 };
+    Ok(fit::memory(&shape, &format, context))
+}
+
 /// In what `engine` can hold the model's weights.
 fn formats(engine: EngineKind, model: &Model, shape: &Shape, on_gpu: bool) -> Vec<Format> {
     let kv_bits = if engine == EngineKind::LlamaCpp || on_gpu { 16 } else { 32 };

@@ -18,6 +18,8 @@ use crate::middleware::ai_generated;
     ),
     components(schemas(
         zyron_openapi::ChatCompletionChunk,
+        zyron_openapi::BatchLine,
+        zyron_openapi::BatchResult,
         zyron_openapi::ErrorResponse,
         zyron_openapi::ResponseEvent,
     )),

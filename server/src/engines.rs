@@ -6,8 +6,9 @@ use anyhow::bail;
 use zyron_engine::{Engine, Model, Weights};
 use zyron_server::config::{EngineConfig, EngineKind};
 
-/// Loads `model` with the backend that the configuration names, or that suits it.
-pub(crate) async fn load(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+/// Loads `model` with the backend that the configuration names, or that suits it, into `room` bytes of memory if that is
+/// limited. Gives the bytes that it takes, too.
+pub(crate) async fn load(config: &EngineConfig, model: &Arc<Model>, room: Option<u64>) -> anyhow::Result<Loaded> {
     if config.context_length > model.context_length {
         bail!(
             "`engine.context_length` is {}, and the model's context has {} tokens",
@@ -16,9 +17,26 @@ pub(crate) async fn load(config: &EngineConfig, model: &Arc<Model>) -> anyhow::R
         );
     }
     match choose(config.kind, &model.weights) {
-        EngineKind::LlamaCpp => llama_cpp(config, model).await,
-        EngineKind::Auto | EngineKind::Mistralrs => mistralrs(config, model).await,
+        EngineKind::LlamaCpp => llama_cpp(config, model, room).await,
+        EngineKind::Auto | EngineKind::Mistralrs => mistralrs(config, model, room).await,
         EngineKind::Upstream => bail!("the upstream engine loads no model"),
+    }
+}
+
+/// What runs a model, and the bytes that it takes.
+type Loaded = (Arc<dyn Engine>, u64);
+
+/// Refuses what cannot fit, before anything of it is loaded.
+#[cfg(any(feature = "llama_cpp", feature = "mistralrs"))]
+fn check_room(least: u64, room: Option<u64>) -> anyhow::Result<()> {
+    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+    match room {
+        Some(room) if least > room => bail!(
+            "it takes {} MB at least, and {} MB are left of `models.memory_mb`",
+            megabytes(least),
+            megabytes(room)
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -50,7 +68,7 @@ pub(crate) fn is_supported(kind: EngineKind, model: &Model) -> bool {
 }
 
 #[cfg(feature = "llama_cpp")]
-async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>, room: Option<u64>) -> anyhow::Result<Loaded> {
     use zyron_engine_llama_cpp::{KvCacheType, LlamaCppEngine, LoadOptions};
     use zyron_server::config::{self, Dtype};
 
@@ -64,10 +82,13 @@ async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
     if config.dtype != Dtype::Auto {
         bail!("`engine.dtype` is for the mistralrs engine; a GGUF file has its number format ({})", model.quantization);
     }
+    let weights: u64 = model.tensors.iter().map(|tensor| tensor.bytes).sum();
+    check_room(weights, room)?;
     let options = LoadOptions {
         max_sequences: config.max_sequences,
         context_length: config.context_length,
         kv_cache_bytes: config.kv_cache_mb.saturating_mul(1_000_000),
+        memory_bytes: room,
         kv_cache_type: match config.kv_cache_type {
             config::KvCacheType::F32 => KvCacheType::F32,
             config::KvCacheType::F16 => KvCacheType::F16,
@@ -79,16 +100,17 @@ async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
     };
     let engine = LlamaCppEngine::load(Arc::clone(model), options).await?;
     crate::banner::cache(engine.loaded());
-    Ok(Arc::new(engine))
+    let memory = weights + engine.loaded().kv_cache_bytes;
+    Ok((Arc::new(engine), memory))
 }
 
 #[cfg(not(feature = "llama_cpp"))]
-async fn llama_cpp(_config: &EngineConfig, _model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+async fn llama_cpp(_config: &EngineConfig, _model: &Arc<Model>, _room: Option<u64>) -> anyhow::Result<Loaded> {
     bail!("this build lacks the engine llama_cpp: it was compiled without the feature of that name")
 }
 
 #[cfg(feature = "mistralrs")]
-async fn mistralrs(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+async fn mistralrs(config: &EngineConfig, model: &Arc<Model>, room: Option<u64>) -> anyhow::Result<Loaded> {
     use std::num::NonZeroUsize;
 
     use zyron_engine_mistralrs::{Dtype, LoadOptions, MistralrsEngine};
@@ -97,6 +119,8 @@ async fn mistralrs(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
     if let Some(key) = config.set_for_llama_cpp() {
         bail!("`engine.{key}` is for the llama_cpp engine, which runs GGUF files; this model is run by mistralrs");
     }
+    let memory = crate::doctor::memory_of(config, model)?;
+    check_room(memory, room)?;
     let dtype = match config.dtype {
         config::Dtype::Auto => Dtype::Auto,
         config::Dtype::Bf16 => Dtype::Bf16,
@@ -109,10 +133,10 @@ async fn mistralrs(config: &EngineConfig, model: &Arc<Model>) -> anyhow::Result<
         context_length: config.context_length,
         max_sequences: NonZeroUsize::new(config.max_sequences).unwrap_or(LoadOptions::default().max_sequences),
     };
-    Ok(Arc::new(MistralrsEngine::load(Arc::clone(model), options).await?))
+    Ok((Arc::new(MistralrsEngine::load(Arc::clone(model), options).await?), memory))
 }
 
 #[cfg(not(feature = "mistralrs"))]
-async fn mistralrs(_config: &EngineConfig, _model: &Arc<Model>) -> anyhow::Result<Arc<dyn Engine>> {
+async fn mistralrs(_config: &EngineConfig, _model: &Arc<Model>, _room: Option<u64>) -> anyhow::Result<Loaded> {
     bail!("this build lacks the engine mistralrs: it was compiled without the feature of that name")
 }

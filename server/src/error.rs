@@ -49,6 +49,33 @@ pub(crate) enum ApiError {
     /// No such model here.
     #[error("The model `{0}` does not exist. GET /v1/models lists those that do.")]
     ModelNotFound(String),
+    /// No model is named, and there is none.
+    #[error("No model is loaded. GET /v1/models lists those that are.")]
+    NoModel,
+    /// What is asked of a model cannot be done while something else is done with it.
+    #[error("The model is being {0}. Try again when that is done.")]
+    ModelBusy(&'static str),
+    /// A model cannot be loaded, for a reason that is told to those who may load models.
+    #[error("The model cannot be loaded: {0}.")]
+    ModelNotLoadable(String),
+    /// This server takes no batches.
+    #[error("This server takes no batches: `batch.enabled` is not set in its configuration.")]
+    NoBatches,
+    /// No such file, or it is somebody else's.
+    #[error("There is no such file.")]
+    FileNotFound,
+    /// A batch needs the file.
+    #[error("A batch that has not ended needs the file: cancel it, or wait.")]
+    FileInUse,
+    /// No such batch, or it is somebody else's.
+    #[error("There is no such batch.")]
+    BatchNotFound,
+    /// It cannot be ended again.
+    #[error("The batch has ended already.")]
+    BatchEnded,
+    /// Files and batches have a bound.
+    #[error("There is no room for it: delete files that are not needed, or wait for batches to end.")]
+    NoRoom,
     /// No such path.
     #[error("There is nothing at this path.")]
     NotFound,
@@ -168,6 +195,15 @@ impl ApiError {
             Self::ConstraintFailed(_) => (StatusCode::BAD_REQUEST, INVALID, Some("constraint_failed")),
             Self::ResponseNotFound(_) => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
             Self::ModelNotFound(_) => (StatusCode::NOT_FOUND, INVALID, Some("model_not_found")),
+            Self::NoModel => (StatusCode::NOT_FOUND, INVALID, Some("model_not_found")),
+            Self::ModelBusy(_) => (StatusCode::CONFLICT, INVALID, Some("model_busy")),
+            Self::ModelNotLoadable(_) => (StatusCode::UNPROCESSABLE_ENTITY, INVALID, Some("model_not_loadable")),
+            Self::NoBatches | Self::FileNotFound | Self::BatchNotFound => {
+                (StatusCode::NOT_FOUND, INVALID, Some("not_found"))
+            }
+            Self::FileInUse => (StatusCode::CONFLICT, INVALID, Some("file_in_use")),
+            Self::BatchEnded => (StatusCode::CONFLICT, INVALID, Some("batch_ended")),
+            Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, SERVER, Some("no_room")),
             Self::NotFound => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, INVALID, Some("method_not_allowed")),
             Self::UnsupportedMediaType(_) => {
@@ -197,7 +233,9 @@ impl ApiError {
         match self {
             Self::InvalidRequest { param, .. } => param.clone(),
             Self::ContextLengthExceeded { param, .. } => Some((*param).to_owned()),
-            Self::ModelNotFound(_) | Self::ModelNotAllowed(_) => Some("model".to_owned()),
+            Self::ModelNotFound(_) | Self::ModelNotAllowed(_) | Self::ModelNotLoadable(_) | Self::ModelBusy(_) => {
+                Some("model".to_owned())
+            }
             _ => None,
         }
     }
@@ -206,7 +244,7 @@ impl ApiError {
         match self {
             Self::Overloaded(after) => Some(*after),
             Self::QuotaReached(quota) => Some(quota.after),
-            Self::Loading | Self::Draining | Self::Unrecorded => Some(Duration::from_secs(1)),
+            Self::Loading | Self::Draining | Self::Unrecorded | Self::ModelBusy(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod budget;
 mod secret;
 pub(crate) mod store;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
@@ -38,19 +39,25 @@ impl Key {
         Self { id: record.id.as_str().into(), record, budget, ended: CancellationToken::new() }
     }
 
+    /// The limits that hold for a request. Those of a minute, and of requests at once, are not for what nobody waits for.
+    fn limits(&self, is_background: bool) -> Cow<'_, Limits> {
+        let limits = &self.record.limits;
+        if is_background { Cow::Owned(limits.of_day()) } else { Cow::Borrowed(limits) }
+    }
+
     /// Lets a request in, and counts it; [`Budget::enter`] has the errors.
-    pub(crate) fn enter(&self) -> Result<Slot, ApiError> {
-        self.budget.enter(&self.record.limits)
+    pub(crate) fn enter(&self, is_background: bool) -> Result<Slot, ApiError> {
+        self.budget.enter(&self.limits(is_background))
     }
 
     /// Counts a prompt's tokens, if they fit; [`Budget::read`] has the errors.
-    pub(crate) fn read(&self, tokens: u64) -> Result<(), ApiError> {
-        self.budget.read(&self.record.limits, tokens)
+    pub(crate) fn read(&self, tokens: u64, is_background: bool) -> Result<(), ApiError> {
+        self.budget.read(&self.limits(is_background), tokens)
     }
 
     /// Counts an answer's tokens.
-    pub(crate) fn wrote(&self, tokens: u64) {
-        self.budget.wrote(&self.record.limits, tokens);
+    pub(crate) fn wrote(&self, tokens: u64, is_background: bool) {
+        self.budget.wrote(&self.limits(is_background), tokens);
     }
 
     /// What is left of requests and of tokens, where they are limited.
@@ -143,6 +150,13 @@ impl Keys {
         let claimed = secret::claimed(text).and_then(|id| table.keys.get(id));
         let (environment, claimed) = (matches(table.environment.as_ref()), matches(claimed));
         environment.or(claimed)
+    }
+
+    /// The key of this identifier, if it is accepted now.
+    pub(crate) fn named(&self, id: &str) -> Option<Arc<Key>> {
+        let table = self.table();
+        let key = if id == ENVIRONMENT { table.environment.as_ref() } else { table.keys.get(id) };
+        key.filter(|key| key.record.is_valid()).cloned()
     }
 
     /// Counts a request that is over, where it had a key.

@@ -8,24 +8,26 @@ mod cli;
 mod doctor;
 mod engines;
 mod keys_command;
+mod loader;
 mod logging;
 mod mini;
+mod models_command;
 mod privacy_command;
 mod provenance_command;
+mod remote;
 mod top;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use zyron_engine::{Engine, Model};
 use zyron_server::config::{Config, EngineKind};
-use zyron_server::{App, backup, weights_digest};
+use zyron_server::{App, backup};
 
 use crate::cli::{Cli, Command, ConfigCommand, ModelCommand, ServeArgs};
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Analyse(args) => analyse::run(&args),
         Command::Model(ModelCommand::Check(args)) => check::run(&args),
+        Command::Models(args) => models_command::run(&args),
         Command::Keys(args) => keys_command::run(args),
         Command::Eval(args) => eval(args),
         Command::Audit(args) => audit_command::run(args),
@@ -67,9 +70,8 @@ fn print_openapi() -> anyhow::Result<()> {
 fn check_config(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref(), &args.overrides())?;
     App::check(&config, std::env::var("ZYRON_API_KEY").ok().as_deref())?;
-    if let (Some(path), false) = (&config.model.path, config.engine.kind == EngineKind::Upstream) {
-        let mut model = Model::open(path)?;
-        with_card(&mut model, &config)?;
+    if config.engine.kind != EngineKind::Upstream {
+        loader::check(&config)?;
     }
     println!("A server can start with this configuration.");
     Ok(())
@@ -152,48 +154,12 @@ async fn serve(app: &App, config: Config) -> anyhow::Result<()> {
         return Ok(());
     }
     let loading = async {
-        let (model, engine, weights) = load(&config).await?;
-        app.serve_model(Arc::clone(&model), engine, weights);
-        banner::ready(&base, &model.id, app.needs_key());
+        let first = app.start_models(Arc::new(loader::Backends::new(&config))).await?;
+        banner::ready(&base, &first, app.needs_key());
         std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
         () = app.run(listener, shutdown) => Ok(()),
         result = loading => result,
     }
-}
-
-/// Gives a model the card that the configuration names, and makes sure that it has one where it must.
-fn with_card(model: &mut Model, config: &Config) -> anyhow::Result<()> {
-    if let Some(card) = &config.model.card {
-        model.card = Model::read_card(card)?;
-        anyhow::ensure!(model.card.is_some(), "`model.card`: there is no file `{}`", card.display());
-    }
-    if config.model.require_card && model.card.is_none() {
-        anyhow::bail!("the model has no model card, and `model.require_card` is set: put README.md beside its weights");
-    }
-    Ok(())
-}
-
-async fn load(config: &Config) -> anyhow::Result<(Arc<Model>, Arc<dyn Engine>, [u8; 32])> {
-    let start = Instant::now();
-    let unpacked;
-    let path = match &config.model.path {
-        Some(path) => path.clone(),
-        None => {
-            unpacked = mini::Unpacked::new().context("cannot write the model of this program to a temporary file")?;
-            unpacked.path().to_owned()
-        }
-    };
-    let mut model = tokio::task::spawn_blocking(move || Model::open(&path)).await??;
-    if let Some(id) = &config.model.id {
-        model.id.clone_from(id);
-    }
-    with_card(&mut model, config)?;
-    let model = Arc::new(model);
-    banner::loading(&model);
-    let weights = weights_digest(&model.weights).context("the weights cannot be read")?;
-    let engine = engines::load(&config.engine, &model).await?;
-    banner::loaded(engine.as_ref(), start.elapsed());
-    Ok((model, engine, weights))
 }

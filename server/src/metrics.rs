@@ -166,15 +166,12 @@ impl Metrics {
         let Ended { facts, outcome, total } = ended;
         let answered = Answered { route: route(facts), status: class(facts.status), outcome: outcome.name() };
         self.requests.get_or_create(&answered).inc();
-        let Some(operation) = operation(facts) else { return };
-        let error_type = match facts.status {
-            Some(status) if status >= 400 => status.to_string(),
-            _ if *outcome == crate::call::Outcome::Completed => String::new(),
-            _ => outcome.name().to_owned(),
-        };
+        // How long it took says nothing where nobody waited.
+        let Some(operation) = operation(facts).filter(|_| !facts.is_background) else { return };
+        let error_type = ended.error_type().unwrap_or_default();
         let generation = Generation {
             gen_ai_operation_name: operation,
-            gen_ai_provider_name: "zyron",
+            gen_ai_provider_name: PROVIDER,
             // The model is known once it is asked, and then it is one that is here.
             gen_ai_request_model: facts.model.clone().unwrap_or_default(),
         };
@@ -240,11 +237,14 @@ fn class(status: Option<u16>) -> &'static str {
     }
 }
 
+/// Who generates, as the conventions call it.
+pub(crate) const PROVIDER: &str = "zyron";
+
 /// What the conventions call it, where something is generated.
-fn operation(facts: &Facts) -> Option<&'static str> {
+pub(crate) fn operation(facts: &Facts) -> Option<&'static str> {
     match facts.route.as_str() {
         _ if facts.method != Method::POST => None,
-        "/v1/chat/completions" | "/v1/responses" => Some("chat"),
+        "/v1/chat/completions" | "/v1/responses" | "/v1/finance/analyses" => Some("chat"),
         "/v1/completions" => Some("text_completion"),
         _ => None,
     }

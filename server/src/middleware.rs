@@ -1,5 +1,5 @@
 //! What happens to every request before its route and to every answer after it. From the outside in: request id, the
-//! account of it, OpenAI's headers, origins, panics, authorization, the mark of what a model has written; then, where this
+//! account of it, OpenAI's headers, origins, panics, authorization, what is kept of texts, the mark of what a model has written; then, where this
 //! server has no model, the way to another.
 
 pub(crate) mod ai_generated;
@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::content;
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::upstream;
@@ -26,6 +27,7 @@ pub(crate) fn apply(router: Router<AppState>, app: &AppState) -> Router<AppState
     let router = router
         .layer(from_fn_with_state(app.clone(), upstream::pass_on))
         .layer(from_fn(ai_generated::mark))
+        .layer(from_fn_with_state(app.clone(), content::keep))
         .layer(from_fn_with_state(app.clone(), auth::authorize))
         .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::Internal.into_response() }));
     let router = match cors::layer(&app.config().server) {

@@ -1,12 +1,12 @@
 //! `zyron privacy`: what is kept about a person, for that person, and its erasure. It is what the state folder has:
-//! keys, their usage and the audit log; no text of a request or an answer is kept.
+//! keys, their usage, the audit log, files and batches and, where the operator has texts kept, these.
 
 use std::time::Duration;
 
 use anyhow::ensure;
 use serde_json::{Value, json};
-use zyron_server::audit;
 use zyron_server::keys::{KeyRecord, Store};
+use zyron_server::{audit, batches, content};
 
 use crate::cli::{PrivacyArgs, PrivacyCommand, Subject};
 
@@ -25,11 +25,15 @@ pub(crate) fn run(args: PrivacyArgs) -> anyhow::Result<()> {
         PrivacyCommand::Export(subject) => {
             let keys = find(&store, &subject)?;
             let (mut usage, mut lines) = (Vec::new(), Vec::new());
+            let (mut texts, mut requests) = (Vec::new(), Vec::new());
             for key in &keys {
                 usage.extend(store.usage(EVER, Some(&key.id))?);
                 audit::about(&log, &key.id, |line| lines.extend(serde_json::from_str::<Value>(line)))?;
+                content::about(state, &key.id, |line| texts.extend(serde_json::from_str::<Value>(line)))?;
+                batches::about(state, &key.id, |value| requests.push(value))?;
             }
-            println!("{}", serde_json::to_string_pretty(&json!({"keys": keys, "usage": usage, "audit": lines}))?);
+            let all = json!({"keys": keys, "usage": usage, "audit": lines, "content": texts, "batches": requests});
+            println!("{}", serde_json::to_string_pretty(&all)?);
         }
         PrivacyCommand::Erase(subject) => {
             let keys = find(&store, &subject)?;
@@ -37,13 +41,21 @@ pub(crate) fn run(args: PrivacyArgs) -> anyhow::Result<()> {
                 store.revoke(&key.id)?;
             }
             std::thread::sleep(UNTIL_ENDED);
-            let mut lines = 0;
+            let (mut lines, mut texts, mut files) = (0, 0, 0);
             // The key last: whoever is interrupted can begin again.
             for key in &keys {
+                texts += content::erase(state, &key.id)?;
+                files += batches::erase(state, &key.id)?;
                 lines += audit::erase(&log, &key.id)?;
                 store.erase(&key.id)?;
             }
             println!("{} keys are forgotten, and that they asked in {lines} lines of the audit log.", keys.len());
+            if texts > 0 {
+                println!("{texts} requests that were kept in full are deleted.");
+            }
+            if files > 0 {
+                println!("{files} files and batches are deleted.");
+            }
         }
     }
     Ok(())

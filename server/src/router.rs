@@ -7,8 +7,8 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::routes::{
-    chat_completions, completions, docs, finance, health, metrics, models, playground, provenance, responses, tokenize,
-    usage,
+    admin, batches, chat_completions, completions, docs, files, finance, health, metrics, models, playground,
+    provenance, responses, tokenize, usage,
 };
 use crate::state::AppState;
 use crate::{document, middleware};
@@ -23,8 +23,17 @@ fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(finance::statements))
         .routes(routes!(finance::analyses))
         .routes(routes!(finance::list_templates))
+        .routes(routes!(files::create, files::list))
+        .routes(routes!(files::retrieve, files::delete))
+        .routes(routes!(files::content))
+        .routes(routes!(batches::create, batches::list))
+        .routes(routes!(batches::retrieve))
+        .routes(routes!(batches::cancel))
         .routes(routes!(models::list))
         .routes(routes!(models::retrieve))
+        .routes(routes!(admin::models))
+        .routes(routes!(admin::load))
+        .routes(routes!(admin::unload))
         .routes(routes!(tokenize::tokenize))
         .routes(routes!(tokenize::detokenize))
         .routes(routes!(tokenize::info))

@@ -16,13 +16,17 @@ use tokio_io_timeout::TimeoutStream;
 use zyron_engine::{Engine, Model};
 
 use crate::audit::{Audit, AuditError, Event};
+use crate::batches::{self, BatchStoreError, Batches};
 use crate::config::Config;
+use crate::content::Contents;
 use crate::keys::{Keys, Store, StoreError};
+use crate::models::{LoadedModel, Loader};
 use crate::provenance::Signer;
 use crate::router::router;
 use crate::run::{RunError, Running};
 use crate::state::{AppState, Kept};
 use crate::tls::{Tls, TlsError};
+use crate::traces::{Traces, TracesError};
 use crate::upstream::Servers;
 
 /// Room for a request's headers.
@@ -37,6 +41,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const KEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// How late what is too old is deleted.
 const RETIRE_INTERVAL: Duration = Duration::from_secs(3600);
+/// How late a text whose time is over is deleted.
+const RETIRE_TEXTS_INTERVAL: Duration = Duration::from_secs(60);
 /// How late a kept answer may be forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -60,6 +66,15 @@ pub enum StartError {
     /// Connections cannot be encrypted.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Batches cannot be read.
+    #[error(transparent)]
+    Batches(#[from] BatchStoreError),
+    /// Texts are to be kept, and cannot be.
+    #[error("the folder for texts that are kept: {0}")]
+    Content(io::Error),
+    /// Traces go nowhere.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// There is no key to sign with.
     #[error("the key for signed provenance: {0}")]
     Provenance(io::Error),
@@ -95,15 +110,25 @@ impl App {
         let audit = kept.map(|folder| Audit::open(folder, config.audit.retention_days)).transpose()?;
         let signer = folder.map(Signer::open).transpose().map_err(StartError::Provenance)?.map(Arc::new);
         let tls = Tls::open(&config.tls)?;
+        let traces = Traces::open(&config.traces)?;
+        let contents = Contents::open(folder, &config.content).map_err(StartError::Content)?.map(Arc::new);
+        let batches = Batches::open(folder, &config.batch)?;
         // Last: a server that does not start has nothing to say, and leaves the trace of a crash to one that does.
         let marked = running.as_ref().zip(folder).map(|(running, folder)| running.mark(folder));
         let crash = marked.transpose().map_err(RunError::Folder)?.flatten();
         if let Some(audit) = &audit {
             crash.into_iter().for_each(|crash| audit.enter(Event::Crashed(crash)));
             audit.enter(Event::Started { version: env!("CARGO_PKG_VERSION") });
+            if let Some(contents) = &contents {
+                let (purpose, ttl_hours) = (contents.purpose().to_owned(), config.content.ttl_hours);
+                audit.enter(Event::Keeping { purpose, ttl_hours });
+            }
             audit.write()?;
         }
-        Ok(Self(AppState::new(config, tls, keys, Kept { audit, running, signer })))
+        if let Some(contents) = &contents {
+            tracing::warn!(purpose = contents.purpose(), "requests and answers are kept in full");
+        }
+        Ok(Self(AppState::new(config, tls, keys, Kept { audit, running, signer, traces, contents, batches })))
     }
 
     /// Whether a server could start, as far as that can be seen without starting one.
@@ -124,9 +149,19 @@ impl App {
         self.0.keys().are_required()
     }
 
-    /// From now on the server answers with this model. `weights` is [`crate::weights_digest`] of its weights.
-    pub fn serve_model(&self, model: Arc<Model>, engine: Arc<dyn Engine>, weights: [u8; 32]) {
-        self.0.serve(model, engine, weights);
+    /// Loads the models of the configuration; from then on the server answers with them, and `loader` loads those that
+    /// are asked for. Gives the name of the first.
+    ///
+    /// # Errors
+    /// Why one of them cannot be loaded.
+    pub async fn start_models(&self, loader: Arc<dyn Loader>) -> anyhow::Result<String> {
+        self.0.start_models(loader).await
+    }
+
+    /// From now on the server answers with this model, and no other is ever loaded.
+    pub fn serve_model(&self, model: Arc<Model>, engine: Arc<dyn Engine>) {
+        self.0.serve(LoadedModel { model, engine, weights: [0; 32], memory_bytes: 0 }, true);
+        self.0.models_are_started();
     }
 
     /// From now on the server passes requests on to those of its configuration. `key` is what they ask for.
@@ -183,6 +218,8 @@ impl App {
             () = sync(&self.0) => {}
             () = record(&self.0) => {}
             () = keep(&self.0) => {}
+            () = keep_texts(&self.0) => {}
+            () = batches::work(&self.0, router(self.0.clone())) => {}
         }
     }
 
@@ -198,6 +235,12 @@ impl App {
             if let Err(error) = audit.write() {
                 tracing::error!(%error, "the last requests are not in the audit log");
             }
+        }
+        if let Some(Err(error)) = self.0.contents().map(|contents| contents.write()) {
+            tracing::error!(%error, "the last texts are not in the content log");
+        }
+        if let Some(traces) = self.0.traces() {
+            traces.close();
         }
         if let Some(Err(error)) = self.0.running().map(Running::end) {
             tracing::error!(%error, "the next server will take this one's end for a crash");
@@ -244,6 +287,21 @@ async fn keep(app: &AppState) {
             if let Err(error) = blocking(app, |app| app.audit().map_or(Ok(()), Audit::retire)).await {
                 tracing::error!(%error, "what is too old in the audit log cannot be deleted");
             }
+        }
+    }
+}
+
+/// Writes the content log, and deletes what is too old in it.
+async fn keep_texts(app: &AppState) {
+    let Some(contents) = app.contents() else { return std::future::pending().await };
+    let mut retire = tokio::time::interval(RETIRE_TEXTS_INTERVAL);
+    loop {
+        let result = tokio::select! {
+            () = contents.more() => blocking(app, |app| app.contents().map_or(Ok(()), |contents| contents.write())).await,
+            _ = retire.tick() => blocking(app, |app| app.contents().map_or(Ok(()), |contents| contents.retire())).await,
+        };
+        if let Err(error) = result {
+            tracing::error!(%error, "texts could not be kept, or not be deleted");
         }
     }
 }

@@ -1,27 +1,25 @@
-//! What every request sees: the configuration, and the model once it is loaded.
+//! What every request sees: the configuration, and the models that are loaded.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use zyron_engine::{Engine, GrammarCompiler, Model, ToolFormat, Weights};
 
 use crate::admission::Admission;
-use crate::audit::{Audit, Event};
-use crate::config::{Config, EngineConfig, LimitsConfig};
+use crate::audit::Audit;
+use crate::batches::Batches;
+use crate::config::{Config, LimitsConfig};
+use crate::content::Contents;
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::models::Models;
 use crate::provenance::Signer;
 use crate::responses::Responses;
 use crate::run::Running;
-use crate::time::now;
+use crate::serving::Serving;
 use crate::tls::Tls;
+use crate::traces::Traces;
 use crate::upstream::Servers;
 
 /// Shared by every request; a clone is a reference.
@@ -37,7 +35,10 @@ struct Inner {
     audit: Option<Audit>,
     running: Option<Running>,
     signer: Option<Arc<Signer>>,
-    serving: OnceLock<Arc<Serving>>,
+    traces: Option<Traces>,
+    contents: Option<Arc<Contents>>,
+    batches: Option<Batches>,
+    models: Models,
     /// In place of a model.
     upstream: OnceLock<Arc<Servers>>,
     responses: Option<Responses>,
@@ -48,40 +49,23 @@ struct Inner {
     abort: CancellationToken,
 }
 
-/// What a state folder is for besides keys, where there is one.
+/// What outlives a request besides keys, where it is wanted.
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) audit: Option<Audit>,
     pub(crate) running: Option<Running>,
     pub(crate) signer: Option<Arc<Signer>>,
-}
-
-/// A loaded model and what it takes to answer with it.
-pub(crate) struct Serving {
-    pub(crate) model: Arc<Model>,
-    pub(crate) engine: Arc<dyn Engine>,
-    pub(crate) admission: Admission,
-    /// Tokenization is the CPU's work: no more of it at once than there are cores.
-    pub(crate) tokenizing: Arc<Semaphore>,
-    /// And the compilation of constraints.
-    pub(crate) compiling: Arc<Semaphore>,
-    /// Compiles constraints.
-    pub(crate) grammars: GrammarCompiler,
-    /// How the model writes tool calls.
-    pub(crate) tool_format: ToolFormat,
-    /// When the model was loaded, in seconds since 1970.
-    pub(crate) created: u64,
-    /// Names the model, its number format, the engine and this version of the code.
-    pub(crate) system_fingerprint: String,
-    /// SHA-256 over the weight files' lengths and samples of them, in hexadecimal.
-    pub(crate) weights_sha256: String,
+    pub(crate) traces: Option<Traces>,
+    pub(crate) contents: Option<Arc<Contents>>,
+    pub(crate) batches: Option<Batches>,
 }
 
 impl AppState {
     pub(crate) fn new(config: Config, tls: Option<Tls>, keys: Keys, kept: Kept) -> Self {
-        let Kept { audit, running, signer } = kept;
+        let Kept { audit, running, signer, traces, contents, batches } = kept;
         let limits = RwLock::new(Arc::new(config.limits.clone()));
         let abort = CancellationToken::new();
+        let models = Models::new(&config.models);
         let responses = Responses::new(&config.responses);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let reading = Admission::new(&config.admission, cores);
@@ -94,7 +78,10 @@ impl AppState {
             audit,
             running,
             signer,
-            serving: OnceLock::new(),
+            traces,
+            contents,
+            batches,
+            models,
             upstream: OnceLock::new(),
             responses,
             reading,
@@ -143,6 +130,21 @@ impl AppState {
         self.0.signer.as_ref()
     }
 
+    /// Requests in files, where they are taken.
+    pub(crate) fn batches(&self) -> Option<&Batches> {
+        self.0.batches.as_ref()
+    }
+
+    /// Where texts are kept, if anywhere.
+    pub(crate) fn contents(&self) -> Option<&Arc<Contents>> {
+        self.0.contents.as_ref()
+    }
+
+    /// Where traces go, if anywhere.
+    pub(crate) fn traces(&self) -> Option<&Traces> {
+        self.0.traces.as_ref()
+    }
+
     /// The answers that are kept, where any are.
     pub(crate) fn responses(&self) -> Option<&Responses> {
         self.0.responses.as_ref()
@@ -158,46 +160,34 @@ impl AppState {
         &self.0.metrics
     }
 
-    /// The model, if there is one, even where it takes no more requests.
-    pub(crate) fn loaded(&self) -> Option<&Arc<Serving>> {
-        self.0.serving.get()
+    /// The models that come and go.
+    pub(crate) fn models(&self) -> &Models {
+        &self.0.models
     }
 
-    /// The model, if it can be asked now.
-    pub(crate) fn serving(&self) -> Result<&Arc<Serving>, ApiError> {
-        if self.is_draining() {
-            return Err(ApiError::Draining);
-        }
-        self.0.serving.get().ok_or(ApiError::Loading)
+    /// The model of this name, if it can be asked now.
+    pub(crate) fn serving(&self, name: &str) -> Result<Arc<Serving>, ApiError> {
+        self.refuse_while_draining()?;
+        self.0.models.serving(name)
     }
 
-    /// `weights` is [`weights_digest`] of the model's.
-    pub(crate) fn serve(&self, model: Arc<Model>, engine: Arc<dyn Engine>, weights: [u8; 32]) {
-        let admission = Admission::new(&self.0.config.admission, engine.parallelism());
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let config = &self.0.config;
-        let named = config.model.tool_format.as_deref().and_then(ToolFormat::named);
-        let serving = Serving {
-            admission,
-            tokenizing: Arc::new(Semaphore::new(cores)),
-            compiling: Arc::new(Semaphore::new(cores)),
-            grammars: GrammarCompiler::default(),
-            tool_format: named.unwrap_or_else(|| ToolFormat::of(model.template.as_ref())),
-            created: now(),
-            system_fingerprint: fingerprint(&model, &weights, engine.name(), &config.engine),
-            weights_sha256: weights.iter().map(|byte| format!("{byte:02x}")).collect(),
-            model,
-            engine,
-        };
-        if let Some(audit) = self.audit() {
-            audit.enter(Event::Serving {
-                model: serving.model.id.clone(),
-                engine: serving.engine.name(),
-                system_fingerprint: serving.system_fingerprint.clone(),
-            });
+    /// The model of this name or, where none is named, the first of those that can be asked.
+    pub(crate) fn serving_any(&self, name: Option<&str>) -> Result<Arc<Serving>, ApiError> {
+        match name {
+            Some(name) => self.serving(name),
+            None => self.all_serving()?.into_iter().next().ok_or(ApiError::NoModel),
         }
-        // A second model is not a thing yet; the first stays.
-        let _ = self.0.serving.set(Arc::new(serving));
+    }
+
+    /// Those that can be asked now.
+    pub(crate) fn all_serving(&self) -> Result<Vec<Arc<Serving>>, ApiError> {
+        self.refuse_while_draining()?;
+        if self.0.models.are_started() { Ok(self.0.models.loaded()) } else { Err(ApiError::Loading) }
+    }
+
+    /// Refuses what is new when the server is about to stop.
+    pub(crate) fn refuse_while_draining(&self) -> Result<(), ApiError> {
+        if self.is_draining() { Err(ApiError::Draining) } else { Ok(()) }
     }
 
     /// From now on requests are passed on to these servers.
@@ -223,58 +213,4 @@ impl AppState {
     pub(crate) fn abort(&self) -> &CancellationToken {
         &self.0.abort
     }
-}
-
-/// What decides an answer besides the request: the weights, their number format, the engine and this code.
-fn fingerprint(model: &Model, weights: &[u8], engine: &str, config: &EngineConfig) -> String {
-    let mut hash = Sha256::new();
-    let numbers = format!("{:?} {:?} {:?} {}", config.dtype, config.isq, config.kv_cache_type, config.batch_invariant);
-    for part in [&model.id, &model.architecture, &model.quantization, engine, &numbers, env!("CARGO_PKG_VERSION")] {
-        hash.update(part);
-        hash.update([0]);
-    }
-    hash.update(weights);
-    hash.finalize()[..5].iter().fold("fp_".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-/// SHA-256 over the lengths of a model's weight files and samples of them.
-///
-/// # Errors
-/// Those of the disk.
-pub fn weights_digest(weights: &Weights) -> std::io::Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    for file in weight_files(weights) {
-        hash_samples(&file, &mut hash)?;
-    }
-    Ok(hash.finalize().into())
-}
-
-fn weight_files(weights: &Weights) -> Vec<PathBuf> {
-    match weights {
-        Weights::Gguf(file) => vec![file.clone()],
-        Weights::Safetensors(folder) => {
-            let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-            let mut files: Vec<PathBuf> =
-                files.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).collect();
-            files.sort();
-            files
-        }
-    }
-}
-
-/// The length, and samples over the whole file: two fine-tunings may have many tensors in common.
-fn hash_samples(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {
-    const SAMPLES: u64 = 256;
-    const LENGTH: u64 = 4096;
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    hash.update(length.to_le_bytes());
-    let mut sample = Vec::new();
-    for number in 0..SAMPLES {
-        file.seek(SeekFrom::Start(length / SAMPLES * number))?;
-        sample.clear();
-        (&file).take(LENGTH).read_to_end(&mut sample)?;
-        hash.update(&sample);
-    }
-    Ok(())
 }

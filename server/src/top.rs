@@ -6,15 +6,15 @@ mod view;
 use std::io::{IsTerminal, Write, stdout};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute, queue, style};
-use reqwest::{Client, Url};
 
 use self::scrape::Scrape;
 use self::view::View;
 use crate::cli::TopArgs;
+use crate::remote::Remote;
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -23,21 +23,21 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &TopArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let server = Server::new(args)?;
+    let server = Remote::new(&args.server, Some(TIMEOUT))?;
     if args.once || !stdout().is_terminal() {
-        let now = runtime.block_on(server.scrape())?;
-        writeln!(stdout(), "{}", View::new(None, &now).lines(server.name()).join("\n"))?;
+        let now = runtime.block_on(scrape(&server))?;
+        writeln!(stdout(), "{}", View::new(None, &now).lines(server.name().to_owned()).join("\n"))?;
         return Ok(());
     }
     let _screen = Screen::enter()?;
     let mut before: Option<Scrape> = None;
     loop {
         let next = Instant::now() + INTERVAL;
-        match runtime.block_on(server.scrape()) {
+        match runtime.block_on(scrape(&server)) {
             Ok(now) => {
                 // A server that was started again counts from zero again.
                 let known = before.as_ref().filter(|before| before.is_same_process(&now));
-                draw(&View::new(known, &now).lines(server.name()))?;
+                draw(&View::new(known, &now).lines(server.name().to_owned()))?;
                 before = Some(now);
             }
             Err(error) => {
@@ -50,41 +50,10 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<()> {
     }
 }
 
-/// The server that is looked at.
-struct Server {
-    client: Client,
-    url: Url,
-    key: Option<String>,
-}
-
-impl Server {
-    fn new(args: &TopArgs) -> anyhow::Result<Self> {
-        let url = args.url.trim_end_matches('/');
-        let url = Url::parse(&format!("{url}/metrics")).with_context(|| format!("`{}` is no address", args.url))?;
-        ensure!(matches!(url.scheme(), "http" | "https"), "`{}` is no address of a server", args.url);
-        let client = Client::builder().timeout(TIMEOUT).build().context("no connections can be made")?;
-        Ok(Self { client, url, key: std::env::var(&args.key_env).ok() })
-    }
-
-    /// As it is shown: where it is.
-    fn name(&self) -> String {
-        self.url.as_str().trim_end_matches("/metrics").to_owned()
-    }
-
-    async fn scrape(&self) -> anyhow::Result<Scrape> {
-        let mut request = self.client.get(self.url.clone());
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key);
-        }
-        let response = request.send().await.with_context(|| format!("{} does not answer", self.name()))?;
-        match response.status().as_u16() {
-            200 => {}
-            401 | 403 => bail!("{} wants a key: name its environment variable with --key-env", self.name()),
-            status => bail!("{} answers {status} for its metrics", self.name()),
-        }
-        let text = response.text().await.with_context(|| format!("{} broke off", self.name()))?;
-        Ok(Scrape::read(&text))
-    }
+async fn scrape(server: &Remote) -> anyhow::Result<Scrape> {
+    let response = server.get("/metrics").await?;
+    let text = response.text().await.with_context(|| format!("{} broke off", server.name()))?;
+    Ok(Scrape::read(&text))
 }
 
 /// The terminal while it is ours; dropping it gives it back as it was.

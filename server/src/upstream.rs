@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
@@ -46,7 +46,7 @@ fn passed(method: &Method, route: &str) -> Passed {
         "/v1/chat/completions" | "/v1/completions" if method == Method::POST => Passed::Work,
         "/v1/models" | "/v1/models/{model}" if method == Method::GET => Passed::Question,
         "/tokenize" | "/detokenize" | "/tokenizer_info" | "/v1/finance/analyses" => Passed::Refused,
-        _ if route.starts_with("/v1/responses") => Passed::Refused,
+        _ if route.starts_with("/v1/responses") || route.starts_with("/v1/admin/") => Passed::Refused,
         _ => Passed::Own,
     }
 }
@@ -66,7 +66,7 @@ pub(crate) async fn pass_on(
     if app.is_draining() {
         return Err(ApiError::Draining);
     }
-    let mut outgoing = Outgoing::of(&request);
+    let mut outgoing = Outgoing::of(&call, &request);
     match passed {
         Passed::Refused => Err(ApiError::NotPassedOn),
         Passed::Question | Passed::Own => forward(&call, servers, outgoing, None).await,
@@ -79,6 +79,9 @@ pub(crate) async fn pass_on(
             call.charge(asked.model(), 0)?;
             outgoing.is_whole = !asked.is_streamed();
             outgoing.body = Some(asked.bounded(body, limits)?.into());
+            if call.is_background() {
+                servers.admission.until_idle().await;
+            }
             let permit = servers.admission.admit(call.applicant(0)).await?;
             forward(&call, servers, outgoing, Some(Box::new(permit))).await
         }
@@ -91,18 +94,21 @@ struct Outgoing {
     /// Behind the server's address, which ends in `/v1`.
     path: String,
     id: Option<HeaderValue>,
+    /// Whose trace it is part of.
+    trace: HeaderMap,
     body: Option<Bytes>,
     /// Whether the answer comes in one piece, its first byte with its last.
     is_whole: bool,
 }
 
 impl Outgoing {
-    fn of(request: &Request) -> Self {
+    fn of(call: &Call, request: &Request) -> Self {
         let path = request.uri().path();
         Self {
             method: request.method().clone(),
             path: path.strip_prefix("/v1").unwrap_or(path).to_owned(),
             id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
+            trace: call.trace_headers(),
             body: None,
             is_whole: false,
         }
@@ -204,6 +210,7 @@ async fn attempt(
 impl Servers {
     fn request(&self, visit: &Visit, outgoing: &Outgoing) -> reqwest::RequestBuilder {
         let mut request = self.client.request(outgoing.method.clone(), format!("{}{}", visit.base(), outgoing.path));
+        request = request.headers(outgoing.trace.clone());
         if let Some(id) = outgoing.id.as_ref().and_then(as_uuid) {
             request = request.header("x-request-id", id);
         }

@@ -27,7 +27,7 @@ use self::sampling::SamplingFields;
 use self::tools::Tools;
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
-use crate::state::Serving;
+use crate::serving::Serving;
 
 pub(crate) use self::completion::{CompletionJob, DEFAULT_TOKENS, completion};
 pub(crate) use self::finance::{Finance, Plan};
@@ -73,21 +73,12 @@ pub(crate) struct Streaming {
     pub(crate) include_usage: bool,
 }
 
-impl Serving {
-    /// Whether `name` is the model served here.
-    pub(crate) fn check_name(&self, name: &str) -> Result<(), ApiError> {
-        // The name comes back in the error, so no more of it than a name needs.
-        (name == self.model.id).then_some(()).ok_or_else(|| ApiError::ModelNotFound(name.chars().take(128).collect()))
-    }
-}
-
 /// Checks a chat completion request, renders its conversation and tokenizes it.
 pub(crate) async fn chat(
     serving: &Arc<Serving>,
     limits: &LimitsConfig,
     mut request: ChatCompletionRequest,
 ) -> Result<ChatJob, ApiError> {
-    serving.check_name(&request.model)?;
     let Some(finance::Asked { statement, has_tools }) = finance::take(&mut request)? else {
         return converse(serving, limits, request, 0, None, None).await;
     };
@@ -103,7 +94,6 @@ pub(crate) async fn analysis(
     limits: &LimitsConfig,
     request: FinanceAnalysisRequest,
 ) -> Result<ChatJob, ApiError> {
-    serving.check_name(&request.model)?;
     let (mut request, desk, finance) = finance::commentary(request).await?;
     let has_tools = finance::take(&mut request)?.is_some();
     let desk = has_tools.then(|| desk.unwrap_or_default());

@@ -23,6 +23,8 @@ pub(crate) enum Bench {
     Serving(Args),
     /// mistral.rs with one request at a time and with several, in a minute.
     Batching(Args),
+    /// How long one key waits beside another that asks for everything, in two minutes.
+    Fairness(Args),
     /// The import of a FEC of a million lines beside cutting its lines into fields, in a minute.
     Fec(Args),
     /// The playground in a browser: its size, its first paint, how even its frames are; into docs/benchmarks.
@@ -57,6 +59,7 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
             let ours = [("--model", checkpoint::ensure(workspace)?.into_os_string()), ("--zyron", zyron)];
             measure(workspace, "batching", &ours, args)
         }
+        Bench::Fairness(Args { args }) => fairness(workspace, args),
         Bench::Page => clients::measure_page(workspace, &workspace.path(FIGURES)),
         Bench::Fec(Args { args }) => measure(workspace, "fec", &[], args),
         Bench::SevenB(Args { args }) => {
@@ -73,6 +76,7 @@ pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
     layer(workspace, &short("--rounds 1 --tokens 8"))?;
     serving(workspace, &short("--rounds 1 --tokens 32 --connections 100"))?;
     measure(workspace, "fec", &[], &short("--rounds 1 --lines 20000"))?;
+    fairness(workspace, &short("--rounds 1 --requests 2 --greedy 8"))?;
     let ours = [
         ("--model", checkpoint::ensure(workspace)?.into_os_string()),
         ("--zyron", workspace.server_binary().into_os_string()),
@@ -83,6 +87,11 @@ pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
 
 fn layer(workspace: &Workspace, args: &[OsString]) -> Result<()> {
     measure(workspace, "layer", &[("--model", checkpoint::ensure(workspace)?.into_os_string())], args)
+}
+
+fn fairness(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+    let model = checkpoint::ensure(workspace)?.into_os_string();
+    measure(workspace, "fairness", &[("--model", model), ("--zyron", workspace.server_binary().into_os_string())], args)
 }
 
 fn serving(workspace: &Workspace, args: &[OsString]) -> Result<()> {

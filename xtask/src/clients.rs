@@ -71,20 +71,20 @@ fn serve(workspace: &Workspace, model: impl AsRef<OsStr>, args: &[&str]) -> Resu
 }
 
 fn against(servers: &Servers, workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
-    steps.step("OpenAI's Python client", || servers.run(sdk(workspace)))?;
+    steps.step("OpenAI's Python client", || servers.run(with_binary(workspace, "tests/sdk/python")))?;
     steps.step("OpenAI's JavaScript client", || servers.run(node::test(workspace, "tests/sdk/javascript")))?;
     if fast {
         return Ok(());
     }
     steps.step("LangChain", || servers.run(pytest(workspace, "tests/langchain")))?;
-    steps.step("Prometheus", || servers.run(pytest(workspace, "tests/operations")))?;
+    steps.step("Prometheus and OpenTelemetry", || servers.run(with_binary(workspace, "tests/operations")))?;
     steps.step("schemathesis", || servers.run(schemathesis(workspace)))?;
     steps.step("browser", || servers.run(node::test(workspace, "tests/browser")))
 }
 
-/// OpenAI's client starts a server of its own, too, where that must have keys.
-fn sdk(workspace: &Workspace) -> Command {
-    let mut pytest = pytest(workspace, "tests/sdk/python");
+/// Tests that start servers of their own, too, where these must have keys or a collector.
+fn with_binary(workspace: &Workspace, folder: &str) -> Command {
+    let mut pytest = pytest(workspace, folder);
     pytest.env("ZYRON_BIN", workspace.server_binary());
     pytest
 }

@@ -121,6 +121,10 @@ impl Engine for LlamaCppEngine {
         })
     }
 
+    fn gives_way(&self) -> bool {
+        true
+    }
+
     fn generate(&self, request: GenerateRequest) -> Generation {
         let (mut sequence, generation) = Sequence::start(request);
         let active = Active::new(&self.active);

@@ -49,6 +49,8 @@ pub struct LoadOptions {
     /// Bytes for keys and values. 0 is half of the memory that is free, but on a CPU no more than 2 GB or what a
     /// whole context takes.
     pub kv_cache_bytes: u64,
+    /// Bytes for weights, keys and values together, where that is limited.
+    pub memory_bytes: Option<u64>,
     /// The number format of keys and values.
     pub kv_cache_type: KvCacheType,
     /// Threads that compute; 0 is one a core.
@@ -67,6 +69,7 @@ impl Default for LoadOptions {
             max_sequences: 0,
             context_length: 0,
             kv_cache_bytes: 0,
+            memory_bytes: None,
             kv_cache_type: KvCacheType::default(),
             threads: 0,
             step_stretch: 2.0,
@@ -103,7 +106,7 @@ pub enum LoadError {
     Sequences(usize),
     /// Not even a short request fits.
     #[error(
-        "a cache of {tokens} tokens needs {needed} MB of memory and {free} MB may be used for it; see `engine.kv_cache_mb`"
+        "a cache of {tokens} tokens needs {needed} MB of memory and {free} MB may be used for it; see `engine.kv_cache_mb` and `models.memory_mb`"
     )]
     Memory {
         /// What was wanted.
@@ -249,10 +252,17 @@ impl Plan {
         };
         let room = context.next_multiple_of(PADDING);
         let on_gpus = gpu_memory();
+        let left = options.memory_bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(weights.size()));
+        let whole_context = room as u64 * per_token;
         let bytes = match (options.kv_cache_bytes, on_gpus) {
-            (0, 0) => usual_cache(free_memory().saturating_sub(weights.size()), room as u64 * per_token, false),
+            (0, 0) => usual_cache(free_memory().saturating_sub(weights.size()).min(left), whole_context, false),
             // The weights are there already.
-            (0, free) => usual_cache(free, room as u64 * per_token, true),
+            (0, free) => usual_cache(free.min(left), whole_context, true),
+            (bytes, _) if bytes > left => {
+                let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+                let tokens = usize::try_from(bytes / per_token.max(1)).unwrap_or(usize::MAX);
+                return Err(LoadError::Memory { tokens, needed: megabytes(bytes), free: megabytes(left) });
+            }
             (bytes, _) => bytes,
         };
         let whole = usize::try_from(bytes / per_token.max(1)).unwrap_or(usize::MAX) / room;

@@ -4,6 +4,9 @@
 //! long document is soon read. A request that was admitted stays, unless the cache's memory runs out: then the youngest
 //! gives up its place, waits in front of the others, and is computed again later, from its prompt and what it has
 //! generated. Its reader notices a pause.
+//!
+//! What nobody waits for (batches) runs only while nothing else does: it gives way within a step, which is kept short, and
+//! goes on later with what is still there of it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -32,6 +35,11 @@ const SCORED: usize = 32;
 const TURNS: usize = 3;
 /// Tokens with which it is measured how long a prompt takes.
 const WARM_UP: usize = 32;
+
+/// How much of a prompt is read in a step that somebody may come in, for whom it is in the way.
+const SHORT_STEP: Duration = Duration::from_millis(20);
+/// But no less than this.
+const LEAST_PIECE: usize = 8;
 
 /// A request on its way to the scheduler.
 pub(crate) struct Arrival {
@@ -77,6 +85,8 @@ pub(crate) struct Scheduler<'model> {
     /// Steps since prompts have been read without a break.
     turn: usize,
     waiting: VecDeque<Request>,
+    /// Those that nobody waits for, while they wait.
+    background: VecDeque<Request>,
     /// In the order in which they came.
     running: Vec<Request>,
 }
@@ -120,6 +130,7 @@ impl<'model> Scheduler<'model> {
             sequences,
             turn: 0,
             waiting: VecDeque::new(),
+            background: VecDeque::new(),
             running: Vec::new(),
         }
     }
@@ -171,6 +182,7 @@ impl<'model> Scheduler<'model> {
     pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>, held: &Held) {
         while self.receive(arrivals) {
             self.drop_cancelled();
+            self.give_way();
             let parts = self.plan();
             if !parts.is_empty() {
                 self.step(parts);
@@ -184,13 +196,16 @@ impl<'model> Scheduler<'model> {
     /// Takes what has arrived, and waits for it where there is nothing else to do. False once the engine was dropped.
     fn receive(&mut self, arrivals: &Receiver<Arrival>) -> bool {
         loop {
-            let arrival = if self.running.is_empty() && self.waiting.is_empty() {
+            let arrival = if self.running.is_empty() && self.waiting.is_empty() && self.background.is_empty() {
                 arrivals.recv().map_err(|_| TryRecvError::Disconnected)
             } else {
                 arrivals.try_recv()
             };
             match arrival {
-                Ok(arrival) => self.waiting.push_back(Request::new(arrival)),
+                Ok(arrival) => {
+                    let request = Request::new(arrival);
+                    self.queue_of(&request).push_back(request);
+                }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
@@ -198,7 +213,9 @@ impl<'model> Scheduler<'model> {
     }
 
     fn drop_cancelled(&mut self) {
-        self.waiting.retain(|request| !request.sequence.is_cancelled());
+        for queue in [&mut self.waiting, &mut self.background] {
+            queue.retain(|request| !request.sequence.is_cancelled());
+        }
         let kv_cache = &mut self.kv_cache;
         self.running.retain(|request| {
             let stays = !request.sequence.is_cancelled();
@@ -209,12 +226,35 @@ impl<'model> Scheduler<'model> {
         });
     }
 
+    /// Where a request waits.
+    fn queue_of(&mut self, request: &Request) -> &mut VecDeque<Request> {
+        if request.sequence.is_background() { &mut self.background } else { &mut self.waiting }
+    }
+
+    /// Whether there is nothing but what nobody waits for.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.iter().all(|request| request.sequence.is_background())
+    }
+
+    /// Takes from what nobody waits for its places, unless there is nothing else. What was computed of it stays in the cache
+    /// as that of past requests does.
+    fn give_way(&mut self) {
+        if self.is_idle() {
+            return;
+        }
+        while let Some(at) = self.running.iter().rposition(|request| request.sequence.is_background()) {
+            let request = self.running.remove(at);
+            self.kv_cache.close(request.slot);
+            self.background.push_front(request);
+        }
+    }
+
     /// Lets in who waits, in order, as long as there is a place, memory for the whole prompt, and time to begin with it:
     /// one of the `tokens` that this step has for new prompts. Who came in, runs; a place is not held for waiting.
     fn admit(&mut self, mut tokens: usize) {
         while tokens > 0
             && self.running.len() < self.sequences
-            && let Some(mut request) = self.waiting.pop_front()
+            && let Some(mut request) = self.take_waiting()
         {
             let opened = if self.awaits_prefix(&request) || !self.make_room_for(&request) {
                 None
@@ -222,7 +262,7 @@ impl<'model> Scheduler<'model> {
                 self.kv_cache.open(&request.tokens, request.reuses(), &mut self.context)
             };
             let Some(opened) = opened else {
-                self.waiting.push_front(request);
+                self.queue_of(&request).push_front(request);
                 return;
             };
             request.slot = opened.slot;
@@ -232,6 +272,11 @@ impl<'model> Scheduler<'model> {
             tokens -= request.piece(request.tokens.len() - opened.reused, tokens);
             self.running.push(request);
         }
+    }
+
+    /// Who is next.
+    fn take_waiting(&mut self) -> Option<Request> {
+        if self.is_idle() { self.background.pop_front() } else { self.waiting.pop_front() }
     }
 
     /// Moves one sequence a step, so that those that run are neighbours.
@@ -295,7 +340,10 @@ impl<'model> Scheduler<'model> {
         let first = self.running.iter().position(reading);
         let decodes = self.running.len() - prompts;
         // One pass over the weights computes no more than a batch.
-        let tokens = self.pace.chunk(decodes, prompts + self.waiting.len()).min(BATCH - decodes);
+        let mut tokens = self.pace.chunk(decodes, prompts + self.waiting.len()).min(BATCH - decodes);
+        if self.is_idle() {
+            tokens = tokens.min(self.pace.tokens_in(SHORT_STEP).max(LEAST_PIECE));
+        }
         self.turn = if first.is_some() { self.turn + 1 } else { 0 };
         let last = first.filter(|_| self.turn.is_multiple_of(TURNS));
         let (_, left) = self.pieces(tokens, last);
@@ -356,7 +404,7 @@ impl<'model> Scheduler<'model> {
             let youngest = self.running.len() - 1;
             let request = self.running.remove(youngest);
             self.kv_cache.discard(request.slot, &mut self.context);
-            self.waiting.push_front(request);
+            self.queue_of(&request).push_front(request);
             if youngest == at {
                 return None;
             }

@@ -61,8 +61,12 @@ pub(crate) enum Event {
     Started { version: &'static str },
     /// The one before has ended without saying so.
     Crashed(Crash),
+    /// It keeps requests and answers in full.
+    Keeping { purpose: String, ttl_hours: u64 },
     /// It answers with this model from now on.
     Serving { model: String, engine: &'static str, system_fingerprint: String },
+    /// It no longer does.
+    Unloaded { model: String },
     /// It has ended in good order.
     Stopped,
     /// A request is over.

@@ -36,6 +36,9 @@ pub(super) struct Format {
     kv: u32,
 }
 
+/// In-situ quantizations, and the bits of a weight.
+const ISQ: [(&str, f64); 4] = [("q8_0", 8.5), ("q6k", 6.5625), ("q5k", 5.5), ("q4k", 4.5)];
+
 /// A model in one number format at one place.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Row {
@@ -115,9 +118,26 @@ pub(super) fn usual_formats() -> Vec<Format> {
 pub(super) fn formats_of_safetensors(on_gpu: bool) -> Vec<Format> {
     let dense: &[_] = if on_gpu { &[("--dtype bf16", 16)] } else { &[("--dtype f32", 32), ("--dtype f16", 16)] };
     let activations = if on_gpu { 16 } else { 32 };
-    let quantized = [("--isq q8_0", 8.5), ("--isq q6k", 6.5625), ("--isq q5k", 5.5), ("--isq q4k", 4.5)];
     let dense = dense.iter().map(|&(name, bits)| Format::new(name, bits.into(), bits.into(), bits));
-    dense.chain(quantized.map(|(name, bits)| Format::new(name, bits, activations.into(), activations))).collect()
+    let quantized = |(name, bits)| Format::new(&format!("--isq {name}"), bits, f64::from(activations), activations);
+    dense.chain(ISQ.map(quantized)).collect()
+}
+
+/// As it is asked for: matrices quantized in situ where `isq` is given, and the rest in numbers of so many bits.
+#[cfg(any(feature = "mistralrs", test))]
+pub(super) fn wanted_format(isq: Option<&str>, activations: u32) -> Format {
+    let known = |isq: &str| ISQ.iter().find(|(name, _)| name.eq_ignore_ascii_case(isq));
+    // None of those that are not in the table takes more than its first.
+    let matrices = isq.map_or(f64::from(activations), |isq| known(isq).unwrap_or(&ISQ[0]).1);
+    Format::new("as asked for", matrices, activations.into(), activations)
+}
+
+/// The bytes of a model's weights, and of keys and values for `context` tokens.
+#[cfg(any(feature = "mistralrs", test))]
+pub(super) fn memory(shape: &Shape, format: &Format, context: u64) -> u64 {
+    let nowhere = Place { name: String::new(), is_gpu: false, free_bytes: 0, bandwidth_gb_s: None };
+    let row = Row::new(shape, format, &nowhere);
+    row.weights_bytes.saturating_add(row.kv_bytes_per_token.saturating_mul(context))
 }
 
 /// What `shape` takes at `place` in each format.
@@ -253,6 +273,9 @@ mod tests {
         assert_eq!(isq.weights_bytes, 1800 * 17 / 16 + 110 * 4, "quantized matrices, the rest in F32");
         assert_eq!(isq.kv_bytes_per_token, SEVEN_B.kv_values * 4);
         assert_eq!(formats_of_safetensors(true)[0], Format::new("--dtype bf16", 16.0, 16.0, 16));
+        let context = 10 * SEVEN_B.kv_values * 4;
+        assert_eq!(memory(&small(), &wanted_format(Some("Q8_0"), 32), 10), 1800 * 17 / 16 + 110 * 4 + context);
+        assert_eq!(memory(&small(), &wanted_format(None, 32), 10), 1910 * 4 + context);
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! Files of a request: the parts of a form, or base64 in JSON.
+//! Files of a request: the parts of a form, or base64 in JSON; or one that is kept.
 
 use std::borrow::Cow;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,17 +13,19 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::NaiveDate;
 use http_body_util::{LengthLimitError, Limited};
+use tokio::io::AsyncWriteExt;
 use zyron_openapi::FinanceFilesRequest;
 use zyron_openapi::finance::FinanceFile;
 
 use super::{essence, json_bytes, parse};
 use crate::error::ApiError;
+use crate::private;
 use crate::state::AppState;
 
 /// More than the years that anybody compares.
 const MAX_FILES: usize = 16;
 const MAX_NAME: usize = 255;
-const MAX_DATE: usize = 32;
+const MAX_SHORT: usize = 32;
 
 /// A company's files.
 pub(crate) struct Files {
@@ -104,15 +108,7 @@ async fn of_form(request: Request, limit: usize) -> Result<Files, ApiError> {
 }
 
 async fn date(mut field: Field<'_>, limit: usize) -> Result<Option<NaiveDate>, ApiError> {
-    let mut text = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(|error| unreadable(&error, limit))? {
-        text.extend_from_slice(&chunk);
-        if text.len() > MAX_DATE {
-            break;
-        }
-    }
-    let text = String::from_utf8_lossy(&text);
-    match text.trim() {
+    match short(&mut field, limit).await?.as_str() {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| ApiError::invalid("end", "`end` is a date such as 2024-12-31.")),
     }
@@ -133,6 +129,83 @@ fn name(given: &str, param: &str) -> Result<String, ApiError> {
         return Err(ApiError::invalid(param, format!("A file's name has 1 to {MAX_NAME} bytes.")));
     }
     Ok(name.to_owned())
+}
+
+/// A file that was uploaded to be kept.
+pub(crate) struct Upload {
+    pub(crate) filename: String,
+    pub(crate) bytes: u64,
+}
+
+/// Writes the one file of a form to `path`, `limit` bytes of it at most.
+pub(crate) async fn upload(request: Request, app: &AppState, path: &Path, limit: usize) -> Result<Upload, ApiError> {
+    if essence(&request).as_deref() != Some("multipart/form-data") {
+        return Err(ApiError::UnsupportedMediaType("multipart/form-data"));
+    }
+    let timeout = time_for(&request, app, limit);
+    let form = keep_form(request, path, limit);
+    tokio::time::timeout(timeout, form).await.map_err(|_| ApiError::BodyTimeout)?
+}
+
+async fn keep_form(request: Request, path: &Path, limit: usize) -> Result<Upload, ApiError> {
+    // What is around the file is little.
+    const AROUND: usize = 64 * 1024;
+    let mut request = request.map(|body| Body::new(Limited::new(body, limit.saturating_add(AROUND))));
+    DefaultBodyLimit::disable().apply(&mut request);
+    let mut form = Multipart::from_request(request, &()).await.map_err(|error| damaged(&error.body_text()))?;
+    let (mut kept, mut purpose) = (None, None);
+    while let Some(mut field) = form.next_field().await.map_err(|error| unreadable(&error, limit))? {
+        match field.name().unwrap_or_default() {
+            "file" if kept.is_none() => {
+                let filename = name(field.file_name().unwrap_or_default(), "file")?;
+                kept = Some(Upload { filename, bytes: write(&mut field, path, limit).await? });
+            }
+            "purpose" if purpose.is_none() => {
+                purpose = Some(short(&mut field, limit).await?);
+            }
+            "file" | "purpose" => return Err(ApiError::invalid("file", "There is one file, and one purpose.")),
+            other => {
+                let other: String = other.chars().take(64).collect();
+                return Err(ApiError::unknown(other, "A form has `file` and `purpose`."));
+            }
+        }
+    }
+    match purpose.as_deref() {
+        Some("batch") => kept.ok_or_else(|| ApiError::missing("file", "")),
+        Some(_) => Err(ApiError::invalid("purpose", "`purpose` is `batch`: files are for nothing else here.")),
+        None => Err(ApiError::missing("purpose", "It is `batch`.")),
+    }
+}
+
+async fn write(field: &mut Field<'_>, path: &Path, limit: usize) -> Result<u64, ApiError> {
+    let failed = |error: io::Error| {
+        tracing::error!(%error, "a file cannot be kept");
+        ApiError::Internal
+    };
+    let file = private::options().write(true).create_new(true).open(path).map_err(failed)?;
+    let mut file = tokio::fs::File::from_std(file);
+    let mut bytes = 0;
+    while let Some(chunk) = field.chunk().await.map_err(|error| unreadable(&error, limit))? {
+        bytes += chunk.len();
+        if bytes > limit {
+            return Err(ApiError::PayloadTooLarge(limit));
+        }
+        file.write_all(&chunk).await.map_err(failed)?;
+    }
+    file.sync_all().await.map_err(failed)?;
+    Ok(bytes as u64)
+}
+
+/// The beginning of a field's text.
+async fn short(field: &mut Field<'_>, limit: usize) -> Result<String, ApiError> {
+    let mut text = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(|error| unreadable(&error, limit))? {
+        text.extend_from_slice(&chunk);
+        if text.len() > MAX_SHORT {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).trim().to_owned())
 }
 
 fn damaged(what: &str) -> ApiError {

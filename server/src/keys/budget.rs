@@ -39,6 +39,14 @@ pub struct Limits {
     pub models: Vec<String>,
 }
 
+impl Limits {
+    /// Those of a day only.
+    pub(crate) fn of_day(&self) -> Self {
+        let (requests_per_minute, tokens_per_minute, concurrency) = (None, None, None);
+        Self { requests_per_minute, tokens_per_minute, concurrency, ..self.clone() }
+    }
+}
+
 /// What a key has used. Shared by all requests with it.
 #[derive(Default)]
 pub(crate) struct Budget(Mutex<Used>);
@@ -60,8 +68,8 @@ struct Bucket {
     at: Instant,
 }
 
-/// A request that counts as running. Dropping it ends that.
-pub(crate) struct Slot(Arc<Budget>);
+/// A request that counts as running, where that is limited. Dropping it ends that.
+pub(crate) struct Slot(Option<Arc<Budget>>);
 
 /// What is left of a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,8 +145,8 @@ impl Used {
     fn add_tokens(&mut self, limits: &Limits, tokens: u64) {
         if let Some(limit) = limits.tokens_per_minute {
             self.tokens.drain(limit);
+            self.tokens.used += tokens as f64;
         }
-        self.tokens.used += tokens as f64;
         self.day_tokens += tokens;
     }
 }
@@ -174,10 +182,13 @@ impl Budget {
         {
             return Err(reached("requests per minute", "requests", limit, wait));
         }
-        used.requests.used += 1.0;
+        if limits.requests_per_minute.is_some() {
+            used.requests.used += 1.0;
+        }
         used.day_requests += 1;
-        used.running += 1;
-        Ok(Slot(Arc::clone(self)))
+        let is_counted = limits.concurrency.is_some();
+        used.running += u64::from(is_counted);
+        Ok(Slot(is_counted.then(|| Arc::clone(self))))
     }
 
     /// Counts a prompt's tokens, if they fit.
@@ -219,7 +230,9 @@ impl Budget {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.used().running -= 1;
+        if let Some(budget) = &self.0 {
+            budget.used().running -= 1;
+        }
     }
 }
 
@@ -246,8 +259,9 @@ mod tests {
         let (what, after) = refused(budget.enter(&limits));
         assert!(what == "requests per minute" && after > Duration::from_secs(29) && after < Duration::from_secs(31));
         let limits = Limits { concurrency: Some(2), ..Limits::default() };
+        let _running = (budget.enter(&limits).unwrap(), budget.enter(&limits).unwrap());
         assert_eq!(refused(budget.enter(&limits)).0, "requests at once");
-        let limits = Limits { requests_per_day: Some(2), ..Limits::default() };
+        let limits = Limits { requests_per_day: Some(4), ..Limits::default() };
         assert_eq!(refused(budget.enter(&limits)).0, "requests per day");
     }
 
@@ -262,6 +276,23 @@ mod tests {
         assert!(what == "tokens per minute" && after > Duration::from_secs(55), "{after:?}");
         let (_, tokens) = budget.left(&limits);
         assert_eq!(tokens.map(|left| left.remaining), Some(0));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_takes_from_the_day_only() {
+        let budget = Arc::<Budget>::default();
+        let limits = Limits {
+            requests_per_minute: Some(1),
+            tokens_per_minute: Some(10),
+            concurrency: Some(1),
+            requests_per_day: Some(3),
+            ..Limits::default()
+        };
+        let of_day = limits.of_day();
+        let _running = (budget.enter(&of_day).unwrap(), budget.enter(&of_day).unwrap());
+        budget.read(&of_day, 100).unwrap();
+        budget.enter(&limits).unwrap();
+        assert_eq!(refused(budget.enter(&of_day)).0, "requests per day");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub enum Scope {
     Finance,
     /// `/metrics`.
     Metrics,
-    /// What concerns others: everybody's usage.
+    /// What concerns others: everybody's usage, and `/v1/admin`.
     Admin,
 }
 

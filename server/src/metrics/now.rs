@@ -1,6 +1,5 @@
 //! How things stand at this moment: read when somebody asks, and by nobody else.
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -9,20 +8,14 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::float;
 use crate::admission::Load;
+use crate::audit::Audit;
 use crate::routes::health;
+use crate::serving::Serving;
 use crate::state::AppState;
 
-/// A queue: `model` is the one before the engine, `files` the one before the reading of companies' files.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Queue {
-    queue: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Refused {
-    queue: &'static str,
-    reason: &'static str,
-}
+/// Of a queue: `queue` is `model` for the one before an engine, with the `model`'s name where it is here, and `files` for
+/// the one before the reading of companies' files.
+type Labels = Vec<(&'static str, String)>;
 
 /// All of it.
 pub(super) fn registry(app: &AppState) -> Registry {
@@ -40,10 +33,14 @@ fn server(app: &AppState, registry: &mut Registry) {
     registry.register("zyron_build_info", "This program's version", version);
     let mut is = |name: &str, help: &str, value: bool| registry.register(name, help, ConstGauge::new(i64::from(value)));
     is("zyron_ready", "Whether it can be sent requests, as /health/ready says", health::readiness(app).is_ok());
+    let is_failing = app.audit().is_some_and(Audit::is_failing);
+    is("zyron_audit_failing", "Whether the audit log cannot be written, and requests get 503", is_failing);
     is("zyron_draining", "Whether it is shutting down", app.is_draining());
-    is("zyron_model_loaded", "Whether a model is loaded; never where requests are passed on", app.loaded().is_some());
-    if let Some(serving) = app.loaded() {
-        let info = Family::<Vec<(&str, String)>, Gauge>::default();
+    let models = app.models().loaded();
+    is("zyron_model_loaded", "Whether a model is loaded; never where requests are passed on", !models.is_empty());
+    let info = Family::<Labels, Gauge>::default();
+    let memory = Family::<Labels, Gauge>::default();
+    for serving in models {
         let model = &serving.model;
         let labels = vec![
             ("model", model.id.clone()),
@@ -51,19 +48,27 @@ fn server(app: &AppState, registry: &mut Registry) {
             ("quantization", model.quantization.clone()),
         ];
         info.get_or_create(&labels).set(1);
-        registry.register("zyron_model_info", "The model that is loaded", info);
+        memory.get_or_create(&of_model(&serving)).set(int(serving.memory_bytes));
     }
+    registry.register("zyron_model_info", "A model that is loaded", info);
+    registry.register_with_unit("zyron_model_memory", "What a model takes, as far as known", Unit::Bytes, memory);
+}
+
+fn of_model(serving: &Serving) -> Labels {
+    vec![("model", serving.model.id.clone())]
 }
 
 fn queues(app: &AppState, registry: &mut Registry) {
-    let gauge = Family::<Queue, Gauge>::default;
+    let gauge = Family::<Labels, Gauge>::default;
     let (running, running_limit, waiting, waiting_limit, tokens) = (gauge(), gauge(), gauge(), gauge(), gauge());
-    let refused = Family::<Refused, Counter>::default();
-    let model = app.loaded().map(|serving| &serving.admission);
-    let model = model.or_else(|| app.upstream().map(|servers| &servers.admission));
-    for (queue, admission) in [("model", model), ("files", Some(app.reading()))] {
-        let Some(load) = admission.map(crate::admission::Admission::load) else { continue };
-        let labels = Queue { queue };
+    let refused = Family::<Labels, Counter>::default();
+    let models = app.models().loaded();
+    let queue = |name: &str| ("queue", name.to_owned());
+    let engines = models.iter().map(|serving| ([vec![queue("model")], of_model(serving)].concat(), &serving.admission));
+    let upstream = app.upstream().map(|servers| (vec![queue("model")], &servers.admission));
+    let files = (vec![queue("files")], app.reading());
+    for (labels, admission) in engines.chain(upstream).chain([files]) {
+        let load = admission.load();
         let Load { running: runs, running_limit: may_run, waiting: waits, waiting_limit: may_wait, .. } = load;
         for (gauge, count) in
             [(&running, runs), (&running_limit, may_run), (&waiting, waits), (&waiting_limit, may_wait)]
@@ -72,8 +77,13 @@ fn queues(app: &AppState, registry: &mut Registry) {
         }
         tokens.get_or_create(&labels).set(int(load.waiting_tokens));
         for (reason, count) in load.refused {
-            refused.get_or_create(&Refused { queue, reason }).inc_by(count);
+            let labels = [labels.clone(), vec![("reason", reason.to_owned())]].concat();
+            refused.get_or_create(&labels).inc_by(count);
         }
+    }
+    if let Some(batches) = app.batches() {
+        let left = ConstGauge::new(int(batches.left()));
+        registry.register("zyron_batch_requests", "Requests of batches that are not answered", left);
     }
     registry.register("zyron_running_requests", "Requests that are worked on", running);
     registry.register("zyron_running_requests_limit", "Requests that are worked on at once at most", running_limit);
@@ -84,18 +94,21 @@ fn queues(app: &AppState, registry: &mut Registry) {
 }
 
 fn kv_cache(app: &AppState, registry: &mut Registry) {
-    let Some(kv_cache) = app.loaded().and_then(|serving| serving.engine.kv_cache()) else { return };
-    for (name, help, tokens) in [
-        ("zyron_kv_cache_used_tokens", "Tokens in the KV cache, of requests that run", kv_cache.used_tokens),
-        (
-            "zyron_kv_cache_kept_tokens",
-            "Tokens in the KV cache, of past requests; given up when needed",
-            kv_cache.kept_tokens,
-        ),
-        ("zyron_kv_cache_size_tokens", "Tokens that the KV cache has room for", kv_cache.size_tokens),
-    ] {
-        registry.register(name, help, ConstGauge::new(int(tokens as u64)));
+    let gauge = Family::<Labels, Gauge>::default;
+    let (used, kept, size) = (gauge(), gauge(), gauge());
+    for serving in app.models().loaded() {
+        let Some(kv_cache) = serving.engine.kv_cache() else { continue };
+        let labels = of_model(&serving);
+        for (gauge, tokens) in
+            [(&used, kv_cache.used_tokens), (&kept, kv_cache.kept_tokens), (&size, kv_cache.size_tokens)]
+        {
+            gauge.get_or_create(&labels).set(int(tokens as u64));
+        }
     }
+    registry.register("zyron_kv_cache_used_tokens", "Tokens in the KV cache, of requests that run", used);
+    let help = "Tokens in the KV cache, of past requests; given up when needed";
+    registry.register("zyron_kv_cache_kept_tokens", help, kept);
+    registry.register("zyron_kv_cache_size_tokens", "Tokens that the KV cache has room for", size);
 }
 
 /// What every Prometheus client says of its process, under the same names.

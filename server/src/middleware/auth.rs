@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::audit::Audit;
+use crate::batches::Background;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::keys::budget::Left;
@@ -34,6 +35,7 @@ fn scope_of(path: &str) -> Option<Scope> {
     match path {
         "/v1/models" | "/v1/usage" => None,
         "/metrics" => Some(Scope::Metrics),
+        _ if path.starts_with("/v1/admin/") => Some(Scope::Admin),
         _ if path.starts_with("/v1/models/") => None,
         _ if path.starts_with("/v1/finance/") => Some(Scope::Finance),
         _ => Some(Scope::Chat),
@@ -50,23 +52,28 @@ pub(crate) async fn authorize(
     if is_recorded(path) && app.audit().is_some_and(Audit::is_failing) {
         return Err(ApiError::Unrecorded);
     }
+    let background = request.extensions().get::<Background>().cloned();
     if !app.keys().are_required() {
-        if !is_local(&request) {
+        if background.is_none() && !is_local(&request) {
             return Err(ApiError::ForeignHost);
         }
-        call.facts().is_authorized = true;
+        call.is_let_in(request.headers());
         return Ok(next.run(request).await);
     }
     if is_public(path) {
         return Ok(next.run(request).await);
     }
-    let key = bearer(request.headers()).and_then(|text| app.keys().find(text)).ok_or(ApiError::Unauthorized)?;
+    let key = match &background {
+        Some(background) => background.key.clone(),
+        None => bearer(request.headers()).and_then(|text| app.keys().find(text)),
+    };
+    let key = key.ok_or(ApiError::Unauthorized)?;
     if let Some(scope) = scope_of(path).filter(|&scope| !key.may(scope)) {
         return Err(ApiError::MissingScope(scope.name()));
     }
-    call.facts().is_authorized = true;
+    call.is_let_in(request.headers());
     // What only reads what is there already is not what limits are for.
-    let slot = (request.method() != Method::GET).then(|| key.enter()).transpose();
+    let slot = (request.method() != Method::GET).then(|| key.enter(background.is_some())).transpose();
     let mut response = match slot {
         Ok(slot) => {
             call.belongs_to(key.clone(), slot);

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use super::request_id::RequestId;
+use crate::batches::Background;
 use crate::call::{Call, Facts};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -21,10 +22,18 @@ pub(crate) async fn call(State(app): State<AppState>, mut request: Request, next
     let request_id = id.unwrap_or_default();
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = request_id);
-    let facts = Facts { request_id, route, method: request.method().clone(), ..Facts::default() };
+    let background = request.extensions().get::<Background>().map(|background| background.deadline);
+    let facts = Facts {
+        request_id,
+        route,
+        method: request.method().clone(),
+        is_background: background.is_some(),
+        ..Facts::default()
+    };
     let most = Duration::from_millis(app.limits().request_timeout_ms);
     let asked = timeout(request.headers());
-    let deadline = Instant::now() + asked.as_ref().ok().copied().flatten().map_or(most, |asked| asked.min(most));
+    let latest = Instant::now() + asked.as_ref().ok().copied().flatten().map_or(most, |asked| asked.min(most));
+    let deadline = background.unwrap_or(latest);
     let call = Call::new(&app, span.clone(), deadline, facts);
     request.extensions_mut().insert(call.clone());
     let response = match asked {

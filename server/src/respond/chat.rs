@@ -16,7 +16,7 @@ use zyron_openapi::{ChatCompletion, ChatCompletionChunk, FinishReason, Role, Tok
 use super::message::{MessageDelta, MessageReader, Said};
 use super::{End, Part, Shape, tokens};
 use crate::provenance::{Claims, Signer};
-use crate::state::Serving;
+use crate::serving::Serving;
 use crate::time::now;
 use crate::validate::ChatJob;
 

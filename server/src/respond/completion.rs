@@ -10,7 +10,7 @@ use zyron_openapi::completions::{CompletionChoice, CompletionLogprobs};
 use zyron_openapi::{Completion, FinishReason, Usage};
 
 use super::{End, Part, Shape, tokens};
-use crate::state::Serving;
+use crate::serving::Serving;
 use crate::time::now;
 use crate::validate::CompletionJob;
 

@@ -15,7 +15,7 @@ use super::message::{MessageDelta, MessageReader};
 use super::{End, Part, Shape, tokens};
 use crate::error::ApiError;
 use crate::responses::Keeper;
-use crate::state::Serving;
+use crate::serving::Serving;
 use crate::time::now;
 use crate::validate::ResponseJob;
 

@@ -17,7 +17,7 @@ use super::message::{MessageDelta, MessageReader, Said};
 use super::{End, Part, Parts, Running};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::state::Serving;
+use crate::serving::Serving;
 use crate::validate::Plan;
 
 /// Rounds in which tools may be called; after them the model answers with what it has.
@@ -136,8 +136,8 @@ impl Rounds {
                 };
                 // Its round is part of an answer under way, which is not cut off.
                 call.spend(job.prompt_tokens);
-                let permit = serving.admission.admit_next(call.applicant(job.prompt_tokens)).await?;
-                Ok(Running::run(&call, &serving, job, permit))
+                let held = serving.admit_next(call.applicant(job.prompt_tokens)).await?;
+                Ok(Running::run(&call, &serving, job, held))
             };
             tokio::time::timeout_at(call.deadline().into(), start).await.unwrap_or(Err(ApiError::Timeout))
         };

@@ -10,10 +10,10 @@ use zyron_engine::{EngineError, Event, GenerateRequest, TokenLogprobs};
 use zyron_openapi::{FinishReason, Usage};
 
 use super::{Parts, ToolRun};
-use crate::admission::{Applicant, Permit};
+use crate::admission::Applicant;
 use crate::call::{Call, Outcome};
 use crate::error::ApiError;
-use crate::state::Serving;
+use crate::serving::{Held, Serving};
 use crate::validate::Job;
 
 /// What an answer is made of.
@@ -61,15 +61,15 @@ impl Running {
     pub(crate) async fn start(call: &Call, serving: &Arc<Serving>, job: Job) -> Result<Self, ApiError> {
         call.charge(&serving.model.id, job.prompt_tokens)?;
         let since = Instant::now();
-        let permit = serving.admission.admit(call.applicant(job.prompt_tokens)).await?;
+        let held = serving.admit(call.applicant(job.prompt_tokens)).await?;
         call.facts().queued = Some(since.elapsed());
-        Ok(Self::run(call, serving, job, permit))
+        Ok(Self::run(call, serving, job, held))
     }
 
     /// Starts a request whose turn it is.
-    pub(super) fn run(call: &Call, serving: &Arc<Serving>, job: Job, permit: Permit) -> Self {
+    pub(super) fn run(call: &Call, serving: &Arc<Serving>, job: Job, held: Held) -> Self {
         let record = Record::new(call, serving, &job);
-        let mut permit = Some(permit);
+        let mut held = Some(held);
         let asking = call.clone();
         let deadline = call.deadline();
         let at_once = serving.engine.parallelism();
@@ -78,7 +78,7 @@ impl Running {
         let applicant = call.applicant(0);
         let Job { answers: open, mut request, .. } = job;
         let answers = (0..open)
-            .map(move |index| answer(index, request(index), permit.take(), Arc::clone(&serving), applicant.clone()));
+            .map(move |index| answer(index, request(index), held.take(), Arc::clone(&serving), applicant.clone()));
         let (sender, events) = mpsc::unbounded_channel();
         let work = async move {
             let mut answers = stream::iter(answers).flatten_unordered(at_once);
@@ -153,17 +153,18 @@ impl Parts for Running {
 fn answer(
     index: usize,
     mut request: GenerateRequest,
-    permit: Option<Permit>,
+    held: Option<Held>,
     serving: Arc<Serving>,
     applicant: Applicant,
 ) -> BoxStream<'static, Answered> {
     let events = async move {
-        let permit = match permit {
-            Some(permit) => permit,
-            None => serving.admission.admit_next(applicant).await?,
+        request.is_background = applicant.is_background;
+        let held = match held {
+            Some(held) => held,
+            None => serving.admit_next(applicant).await?,
         };
         // The engine holds it until it has let go of the request, which may be a step after the client has.
-        request.held = Some(Box::new(permit));
+        request.held = Some(held);
         Ok(serving.engine.generate(request))
     };
     let events = stream::once(events).flat_map(move |started: Result<_, ApiError>| match started {

@@ -10,7 +10,8 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::respond::{self, Rounds, Running, chat::ChatShape};
-use crate::state::{AppState, Serving};
+use crate::serving::Serving;
+use crate::state::AppState;
 use crate::validate::{self, ChatJob};
 
 /// Answer a conversation
@@ -73,7 +74,7 @@ pub(crate) async fn create(
     call: Call,
     JsonBody(request): JsonBody<ChatCompletionRequest>,
 ) -> Result<Response, ApiError> {
-    let serving = app.serving()?;
+    let serving = &app.serving(&request.model)?;
     let job = validate::chat(serving, &app.limits(), request).await?;
     answer(&call, serving, job).await
 }

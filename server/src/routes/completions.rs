@@ -43,7 +43,7 @@ pub(crate) async fn create(
     call: Call,
     JsonBody(request): JsonBody<CompletionRequest>,
 ) -> Result<Response, ApiError> {
-    let serving = app.serving()?;
+    let serving = &app.serving(&request.model)?;
     let job = validate::completion(serving, &app.limits(), request).await?;
     let shape = CompletionShape::new(serving, &job);
     let running = Running::start(&call, serving, job.job).await?;

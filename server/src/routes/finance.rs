@@ -129,7 +129,7 @@ pub(crate) async fn analyses(
     call: Call,
     JsonBody(request): JsonBody<FinanceAnalysisRequest>,
 ) -> Result<Response, ApiError> {
-    let serving = app.serving()?;
+    let serving = &app.serving(&request.model)?;
     let job = validate::analysis(serving, &app.limits(), request).await?;
     chat_completions::answer(&call, serving, job).await
 }

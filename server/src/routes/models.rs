@@ -5,7 +5,8 @@ use axum::extract::{Path, State};
 use zyron_openapi::{ErrorResponse, Model, ModelList};
 
 use crate::error::ApiError;
-use crate::state::{AppState, Serving};
+use crate::serving::Serving;
+use crate::state::AppState;
 
 fn describe(serving: &Serving) -> Model {
     let model = &serving.model;
@@ -33,7 +34,7 @@ fn describe(serving: &Serving) -> Model {
     )
 )]
 pub(crate) async fn list(State(app): State<AppState>) -> Result<Json<ModelList>, ApiError> {
-    let data = vec![describe(app.serving()?)];
+    let data = app.all_serving()?.iter().map(|serving| describe(serving)).collect();
     Ok(Json(ModelList { object: "list".to_owned(), data }))
 }
 
@@ -50,7 +51,6 @@ pub(crate) async fn list(State(app): State<AppState>) -> Result<Json<ModelList>,
     )
 )]
 pub(crate) async fn retrieve(State(app): State<AppState>, Path(name): Path<String>) -> Result<Json<Model>, ApiError> {
-    let serving = app.serving()?;
-    serving.check_name(&name)?;
-    Ok(Json(Model { card: serving.model.card.clone(), ..describe(serving) }))
+    let serving = app.serving(&name)?;
+    Ok(Json(Model { card: serving.model.card.clone(), ..describe(&serving) }))
 }

@@ -18,7 +18,8 @@ use crate::extract::JsonBody;
 use crate::respond::response::{ResponseShape, failed};
 use crate::respond::{self, Running};
 use crate::responses::Responses;
-use crate::state::{AppState, Serving};
+use crate::serving::Serving;
+use crate::state::AppState;
 use crate::validate;
 
 const OFF: ApiError =
@@ -63,7 +64,7 @@ pub(crate) async fn create(
     call: Call,
     JsonBody(request): JsonBody<ResponseRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let serving = app.serving()?;
+    let serving = &app.serving(&request.model)?;
     let (before, responses) = storage(&app, &request)?;
     let mut job = validate::response(serving, &app.limits(), request, before, responses.is_some()).await?;
     if let (true, Some(responses)) = (job.response.background, &responses) {

@@ -26,7 +26,8 @@ pub(crate) async fn tokenize(
     State(app): State<AppState>,
     JsonBody(request): JsonBody<TokenizeRequest>,
 ) -> Result<Json<Tokenize>, ApiError> {
-    Ok(Json(validate::tokenize(app.serving()?, &app.limits(), request).await?))
+    let serving = app.serving_any(request.model.as_deref())?;
+    Ok(Json(validate::tokenize(&serving, &app.limits(), request).await?))
 }
 
 /// Turn tokens into text
@@ -46,10 +47,13 @@ pub(crate) async fn detokenize(
     State(app): State<AppState>,
     JsonBody(request): JsonBody<DetokenizeRequest>,
 ) -> Result<Json<Detokenize>, ApiError> {
-    Ok(Json(validate::detokenize(app.serving()?, request)?))
+    let serving = app.serving_any(request.model.as_deref())?;
+    Ok(Json(validate::detokenize(&serving, request)?))
 }
 
 /// Describe the tokenizer
+///
+/// That of the first model, where the server has several.
 #[utoipa::path(
     get,
     path = "/tokenizer_info",
@@ -60,7 +64,7 @@ pub(crate) async fn detokenize(
     )
 )]
 pub(crate) async fn info(State(app): State<AppState>) -> Result<Json<TokenizerInfo>, ApiError> {
-    let serving = app.serving()?;
+    let serving = app.serving_any(None)?;
     let model = &serving.model;
     Ok(Json(TokenizerInfo {
         tokenizer_class: "zyron".to_owned(),

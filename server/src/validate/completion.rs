@@ -12,7 +12,7 @@ use super::{
 };
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
-use crate::state::Serving;
+use crate::serving::Serving;
 
 /// OpenAI's default.
 pub(crate) const DEFAULT_TOKENS: u64 = 16;
@@ -46,7 +46,6 @@ pub(crate) async fn completion(
     limits: &LimitsConfig,
     mut request: CompletionRequest,
 ) -> Result<CompletionJob, ApiError> {
-    serving.check_name(&request.model)?;
     let streaming = streaming(request.stream, request.stream_options.as_ref())?;
     let sampling = SamplingFields::of_completion(&request).check(serving.model.tokenizer.vocabulary_size())?;
     let stop = stop(request.stop.take(), limits)?;

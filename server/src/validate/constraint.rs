@@ -9,7 +9,7 @@ use zyron_openapi::{ResponseFormat, StructuredOutputs};
 
 use super::tools::{Tools, is_name};
 use crate::error::ApiError;
-use crate::state::Serving;
+use crate::serving::Serving;
 
 /// A form asked for, and the field that asks for it.
 #[derive(Clone, Debug)]

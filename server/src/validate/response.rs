@@ -18,7 +18,7 @@ use super::tools::{self, Selection, Tools};
 use super::{Ask, Job, MAX_TOP_LOGPROBS, messages, refuse, top_logprobs};
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
-use crate::state::Serving;
+use crate::serving::Serving;
 
 /// OpenAI's limits.
 const MAX_METADATA: usize = 16;
@@ -47,7 +47,6 @@ pub(crate) async fn response(
     before: Vec<Value>,
     store: bool,
 ) -> Result<ResponseJob, ApiError> {
-    serving.check_name(&request.model)?;
     refuse::response(&request)?;
     let tokenizer = &serving.model.tokenizer;
     let streaming = request.stream.unwrap_or(false);

@@ -8,7 +8,7 @@ use zyron_openapi::{Detokenize, DetokenizeRequest, Tokenize, TokenizeRequest};
 use super::{completion, encode_error, messages, off_thread};
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
-use crate::state::Serving;
+use crate::serving::Serving;
 
 /// Tokenizes a text or a conversation.
 pub(crate) async fn tokenize(
@@ -16,7 +16,6 @@ pub(crate) async fn tokenize(
     limits: &LimitsConfig,
     request: TokenizeRequest,
 ) -> Result<Tokenize, ApiError> {
-    request.model.as_deref().map_or(Ok(()), |name| serving.check_name(name))?;
     let (special, opened) = (request.add_special_tokens.unwrap_or(true), request.add_generation_prompt.unwrap_or(true));
     let messages = match (&request.prompt, request.messages) {
         (Some(_), None) => None,
@@ -50,7 +49,6 @@ pub(crate) async fn tokenize(
 
 /// Turns tokens into text.
 pub(crate) fn detokenize(serving: &Serving, request: DetokenizeRequest) -> Result<Detokenize, ApiError> {
-    request.model.as_deref().map_or(Ok(()), |name| serving.check_name(name))?;
     let tokenizer = &serving.model.tokenizer;
     let tokens = completion::known(request.tokens, tokenizer, "tokens")?;
     let bytes: Vec<u8> = tokens.iter().flat_map(|&token| tokenizer.shown_bytes(token).into_owned()).collect();

@@ -1,6 +1,7 @@
 //! The test language of the end-to-end tests: a server in this process on a real socket, over a scripted engine, and
 //! requests to it. Tests wait on events, never on time.
 
+mod loader;
 mod obedient;
 
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use zyron_engine::scripted::{Act, ScriptedEngine, byte_model};
 use zyron_engine::{Engine, GenerateRequest};
 use zyron_openapi::sse::{self, StreamError};
 use zyron_openapi::{ChatCompletionChunk, Completion};
-use zyron_server::App;
 use zyron_server::config::Config;
+use zyron_server::{App, Loader};
 
+pub use crate::loader::ScriptedLoader;
 pub use crate::obedient::obey;
 
 /// The context of the scripted model, in tokens, which are bytes.
@@ -27,7 +29,7 @@ pub const CONTEXT: usize = 8192;
 pub struct TestServer {
     /// Where it listens, such as `http://127.0.0.1:40000`.
     pub base: String,
-    /// Its engine.
+    /// The engine of its first model.
     pub engine: Arc<ScriptedEngine>,
     /// For requests to it.
     pub client: Client,
@@ -39,6 +41,7 @@ pub struct TestServer {
 pub struct Setup {
     overrides: Vec<(&'static str, String)>,
     origins: Vec<String>,
+    models: Vec<String>,
     key: Option<&'static str>,
     parallelism: usize,
     loaded: bool,
@@ -47,7 +50,7 @@ pub struct Setup {
 /// A server with the default configuration.
 #[must_use]
 pub fn setup() -> Setup {
-    Setup { overrides: Vec::new(), origins: Vec::new(), key: None, parallelism: 1, loaded: true }
+    Setup { overrides: Vec::new(), origins: Vec::new(), models: Vec::new(), key: None, parallelism: 1, loaded: true }
 }
 
 impl Setup {
@@ -62,6 +65,13 @@ impl Setup {
     #[must_use]
     pub fn origin(mut self, origin: &str) -> Self {
         self.origins.push(origin.to_owned());
+        self
+    }
+
+    /// Has these models of its folder from the start.
+    #[must_use]
+    pub fn models(mut self, names: &[&str]) -> Self {
+        self.models = names.iter().map(|&name| name.to_owned()).collect();
         self
     }
 
@@ -102,14 +112,33 @@ impl Setup {
         self,
         script: impl Fn(&GenerateRequest, &str) -> Vec<Act> + Send + Sync + 'static,
     ) -> TestServer {
-        let mut config = Config::load(None, &self.overrides).expect("the overrides are valid");
-        config.server.cors_origins = self.origins;
-        let app = App::new(config, self.key).expect("the server may start");
+        let app = self.app();
         let model = Arc::new(byte_model(CONTEXT));
         let engine = Arc::new(ScriptedEngine::new(Arc::clone(&model), self.parallelism, script));
         if self.loaded {
-            app.serve_model(model, Arc::clone(&engine) as Arc<dyn Engine>, [0; 32]);
+            app.serve_model(model, Arc::clone(&engine) as Arc<dyn Engine>);
         }
+        TestServer::run(app, engine).await
+    }
+
+    /// Starts a server that has its models from `loader`.
+    pub async fn loads(self, loader: ScriptedLoader) -> TestServer {
+        let app = self.app();
+        app.start_models(Arc::new(loader.clone()) as Arc<dyn Loader>).await.expect("the models can be loaded");
+        let engine = loader.engine("scripted").expect("the first model is loaded");
+        TestServer::run(app, engine).await
+    }
+
+    fn app(&self) -> App {
+        let mut config = Config::load(None, &self.overrides).expect("the overrides are valid");
+        config.server.cors_origins.clone_from(&self.origins);
+        config.models.load.clone_from(&self.models);
+        App::new(config, self.key).expect("the server may start")
+    }
+}
+
+impl TestServer {
+    async fn run(app: App, engine: Arc<ScriptedEngine>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let base = format!("http://{}", listener.local_addr().expect("it listens"));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -120,7 +149,7 @@ impl Setup {
             app.run(listener, shutdown).await;
             let _ = tokio::task::spawn_blocking(move || app.close()).await;
         });
-        TestServer { base, engine, client: Client::new(), stop: Some(stop), running }
+        Self { base, engine, client: Client::new(), stop: Some(stop), running }
     }
 }
 

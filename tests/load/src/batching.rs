@@ -52,6 +52,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             context_length: 1024,
             dtype: args.dtype.clone(),
             batch_invariant: true,
+            state: None,
         };
         let contender = Contender::start(Who::ZyronMistralrs, &setup).await?;
         let (mut equal, mut different) = (Vec::new(), Vec::new());

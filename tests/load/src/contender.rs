@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use futures::{StreamExt, pin_mut};
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use zyron_engine::Model;
 use zyron_engine_mistralrs::{LoadOptions, MistralrsEngine};
@@ -65,6 +65,8 @@ pub(crate) struct Setup {
     pub(crate) dtype: Option<String>,
     /// Whether llama_cpp computes an answer alike alone and among others.
     pub(crate) batch_invariant: bool,
+    /// Zyron's state folder, and one of its keys.
+    pub(crate) state: Option<(PathBuf, String)>,
 }
 
 impl Setup {
@@ -88,7 +90,7 @@ pub(crate) struct Contender {
 }
 
 enum Reached {
-    Http { server: Server, client: Client, model: String, end: Vec<u32> },
+    Http { server: Server, client: Client, model: String, end: Vec<u32>, key: Option<String> },
     Direct(Box<MistralrsEngine>),
 }
 
@@ -129,13 +131,14 @@ impl Contender {
                 let server = Server::start(who, program, setup).with_context(|| format!("cannot start {name}"))?;
                 // llama.cpp's server closes connections that were silent for a while, also one that is just asked.
                 let client = Client::builder().pool_max_idle_per_host(0).build()?;
-                server.until_ready(&client).await.with_context(|| format!("{name} does not answer"))?;
-                let models: Value = client.get(format!("{}/v1/models", server.base)).send().await?.json().await?;
+                let key = setup.state.as_ref().map(|(_, key)| key.clone());
+                server.until_ready(&client, key.as_deref()).await.with_context(|| format!("{name} does not answer"))?;
+                let models: Value = models(&client, &server.base, key.as_deref()).send().await?.json().await?;
                 let model = models["data"][0]["id"].as_str().context("it has no model")?.to_owned();
                 let tokenizer = Model::open(&setup.model)?.tokenizer;
                 let ids = 0..u32::try_from(tokenizer.vocabulary_size())?;
                 let end = ids.filter(|&id| tokenizer.is_end_of_sequence(id)).collect();
-                Reached::Http { server, client, model, end }
+                Reached::Http { server, client, model, end, key }
             }
         };
         Ok(Self { name, version: program.map(version).transpose()?, who, reached })
@@ -158,11 +161,57 @@ impl Contender {
         Ok(kibibytes * 1024.0 / 1e6)
     }
 
+    /// Has requests answered when there is time, as long as `meanwhile` takes; with another key than its own.
+    pub(crate) async fn beside_batch<T>(
+        &self,
+        key: &str,
+        asks: &[Ask],
+        meanwhile: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let Reached::Http { server, client, model, .. } = &self.reached else { bail!("it takes no batches") };
+        let endpoint = "/v1/completions";
+        let line = |(number, ask): (usize, &Ask)| {
+            let body = json!({"model": model, "prompt": ask.prompt, "max_tokens": ask.tokens, "temperature": 0});
+            json!({"custom_id": number.to_string(), "method": "POST", "url": endpoint, "body": body}).to_string() + "\n"
+        };
+        let lines: String = asks.iter().enumerate().map(line).collect();
+        let form = format!(
+            "--edge\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--edge\r\n\
+             content-disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n{lines}\r\n--edge--\r\n"
+        );
+        let post = |path: &str| client.post(format!("{}{path}", server.base)).bearer_auth(key);
+        let answer = async |request: RequestBuilder| -> anyhow::Result<Value> {
+            Ok(request.send().await?.error_for_status()?.json().await?)
+        };
+        let upload = post("/v1/files").header("content-type", "multipart/form-data; boundary=edge").body(form);
+        let file = answer(upload).await?;
+        let batch = json!({"input_file_id": file["id"], "endpoint": endpoint, "completion_window": "24h"});
+        let batch = answer(post("/v1/batches").json(&batch)).await?;
+        let path = format!("/v1/batches/{}", batch["id"].as_str().context("it has no id")?);
+        let now = || answer(client.get(format!("{}{path}", server.base)).bearer_auth(key));
+        while now().await?["request_counts"]["completed"] == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let done = meanwhile.await?;
+        let batch = now().await?;
+        anyhow::ensure!(batch["status"] == "in_progress", "the batch did not last: {batch}");
+        answer(post(&format!("{path}/cancel")).json(&json!({}))).await?;
+        while now().await?["status"] != "cancelled" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(done)
+    }
+
     /// Asks and reads the whole answer.
     pub(crate) async fn ask(&self, ask: &Ask) -> anyhow::Result<Timed> {
+        self.ask_with(None, ask).await
+    }
+
+    /// The same with another key than the one it was started with.
+    pub(crate) async fn ask_with(&self, other: Option<&str>, ask: &Ask) -> anyhow::Result<Timed> {
         match &self.reached {
             Reached::Direct(engine) => direct::generate(engine.mistralrs(), &ask.prompt, ask.tokens).await,
-            Reached::Http { server, client, model, end } => {
+            Reached::Http { server, client, model, end, key } => {
                 let bias: serde_json::Map<String, Value> = end.iter().map(|id| (id.to_string(), json!(-100))).collect();
                 let body = json!({
                     "model": model,
@@ -175,12 +224,23 @@ impl Contender {
                     "stream_options": {"include_usage": true},
                 });
                 let start = Instant::now();
-                let response = client.post(format!("{}/v1/completions", server.base)).json(&body).send().await?;
-                let response = response.error_for_status()?;
+                let request = client.post(format!("{}/v1/completions", server.base)).json(&body);
+                let response = with_key(request, other.or(key.as_deref())).send().await?.error_for_status()?;
                 read(response, start, ask.tokens).await
             }
         }
     }
+}
+
+fn with_key(request: RequestBuilder, key: Option<&str>) -> RequestBuilder {
+    match key {
+        Some(key) => request.bearer_auth(key),
+        None => request,
+    }
+}
+
+fn models(client: &Client, base: &str, key: Option<&str>) -> RequestBuilder {
+    with_key(client.get(format!("{base}/v1/models")), key)
 }
 
 /// What a program says of its version, in one line.
@@ -249,7 +309,11 @@ impl Server {
                     command.env("ZYRON__ENGINE__KV_CACHE_MB", "1000000");
                     command.env("ZYRON__ENGINE__BATCH_INVARIANT", setup.batch_invariant.to_string());
                 }
+                if let Some((folder, _)) = &setup.state {
+                    command.arg("--state").arg(folder).env("ZYRON__BATCH__ENABLED", "true");
+                }
                 command.envs([
+                    ("ZYRON__ADMISSION__MAX_QUEUE", "1024"),
                     ("ZYRON__LOG__FILTER", "error"),
                     ("ZYRON__ADMISSION__QUEUE_TIMEOUT_MS", "600000"),
                     // Two cores read a whole context of seven billion weights in more than ten minutes.
@@ -266,14 +330,15 @@ impl Server {
         Ok(Self { child, base })
     }
 
-    async fn until_ready(&self, client: &Client) -> anyhow::Result<()> {
+    async fn until_ready(&self, client: &Client, key: Option<&str>) -> anyhow::Result<()> {
         let start = Instant::now();
-        let url = format!("{}/v1/models", self.base);
         while start.elapsed() < Duration::from_secs(600) {
             // llama.cpp's answers for its models while it still loads them.
             let health = client.get(format!("{}/health", self.base)).send().await;
             let is_loading = health.is_ok_and(|response| response.status() == 503);
-            if !is_loading && client.get(&url).send().await.is_ok_and(|response| response.status() == 200) {
+            if !is_loading
+                && models(client, &self.base, key).send().await.is_ok_and(|response| response.status() == 200)
+            {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

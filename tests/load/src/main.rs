@@ -3,6 +3,7 @@
 mod batching;
 mod contender;
 mod direct;
+mod fairness;
 mod fec;
 mod instant;
 mod layer;
@@ -26,6 +27,8 @@ enum Bench {
     Serving(serving::Args),
     /// mistral.rs with one request at a time, and with several
     Batching(batching::Args),
+    /// How long one key waits beside another that asks for everything
+    Fairness(fairness::Args),
     /// The import of a FEC, beside cutting its lines into fields
     Fec(fec::Args),
     /// A model of seven billion random weights, beside the memory's bandwidth
@@ -40,6 +43,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Peers(args) => peers::run(args).await,
         Bench::Serving(args) => serving::run(args).await,
         Bench::Batching(args) => batching::run(args).await,
+        Bench::Fairness(args) => fairness::run(args).await,
         Bench::Fec(args) => fec::run(&args),
         Bench::SevenB(args) => seven_b::run(args).await,
     }

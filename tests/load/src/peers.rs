@@ -72,6 +72,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             context_length: args.context_length,
             dtype: None,
             batch_invariant: true,
+            state: None,
         };
         let contender = Contender::start(who, &setup).await?;
         eprintln!("{} is ready, {:.0} MB", contender.name, contender.megabytes()?);

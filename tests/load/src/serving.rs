@@ -100,7 +100,7 @@ async fn zyron(model: &Arc<Model>, longest: usize, streams: usize) -> anyhow::Re
     let app = App::new(config, None)?;
     // One more, beside those that are held.
     let engine = InstantEngine::new(Arc::clone(model), streams + 1, longest);
-    app.serve_model(Arc::clone(model), Arc::new(engine) as Arc<dyn Engine>, [0; 32]);
+    app.serve_model(Arc::clone(model), Arc::new(engine) as Arc<dyn Engine>);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/v1/chat/completions", listener.local_addr()?);
     tokio::spawn(async move { app.run(listener, std::future::pending()).await });

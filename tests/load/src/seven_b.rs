@@ -148,6 +148,7 @@ async fn measure(args: &Args, format: Format, path: &Path, engine: Who, batch_in
         context_length: (args.prompt + args.tokens).max(1024),
         dtype: (format == Format::Bf16).then(|| args.dtype.clone()),
         batch_invariant,
+        state: None,
     };
     let start = Instant::now();
     let contender = Contender::start(engine, &setup).await?;

@@ -25,6 +25,7 @@ def keys(state):
         "finance": create("--scopes", "finance"),
         "daily": create("--requests-per-minute", "5", "--tokens-per-day", "100000"),
         "slow": create("--requests-per-minute", "30"),
+        "free": create(),
     }
 
 
@@ -90,3 +91,24 @@ def test_a_limit_raises_and_the_client_waits_where_it_may(client, keys):
     assert error.value.code == "rate_limit_exceeded"
     assert 1 <= int(error.value.response.headers["retry-after"]) <= 60
     assert ask(patient).usage.completion_tokens == 1
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_an_answer_is_signed_and_verified(client, keys, server, tmp_path, is_streamed):
+    signed = {"extra_body": {"zyron_provenance": True}, "stream": is_streamed}
+    answer = ask(client(keys["free"]), **signed)
+    if is_streamed:
+        deltas = [chunk.choices[0].delta for chunk in answer if chunk.choices]
+        text = "".join(delta.content or "" for delta in deltas)
+        [token] = [token for delta in deltas if (token := getattr(delta, "zyron_provenance", None))]
+    else:
+        text, token = answer.choices[0].message.content, answer.choices[0].message.zyron_provenance
+    file = tmp_path / "text.txt"
+
+    def verify(content):
+        file.write_bytes(content.encode())
+        command = [ZYRON, "provenance", "verify", file, "--token", token, "--url", server.removesuffix("/v1")]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    assert verify(text).returncode == 0
+    assert "of another text" in verify(text + ".").stderr

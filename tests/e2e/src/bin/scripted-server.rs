@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     let app = App::new(Config::load(None, &overrides)?, None)?;
     let model = Arc::new(byte_model(CONTEXT));
     let engine = ScriptedEngine::new(Arc::clone(&model), args.parallelism, |request, _| obey(request));
-    app.serve_model(model, Arc::new(engine) as Arc<dyn Engine>, [0; 32]);
+    app.serve_model(model, Arc::new(engine) as Arc<dyn Engine>);
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no port is free")?;
     let mut terminate = signal(SignalKind::terminate())?;
     println!("Zyron is ready at http://{}", listener.local_addr()?);

@@ -65,25 +65,25 @@ async fn it_says_who_runs_waits_and_is_refused() {
     let running = request();
     server.until_active(1).await;
     let waiting = request();
-    series_once(&server, |series| series[r#"zyron_waiting_requests{queue="model"}"#] == 1.0).await;
+    series_once(&server, |series| series[r#"zyron_waiting_requests{queue="model",model="scripted"}"#] == 1.0).await;
     error(server.chat(&body).await, 429).await;
     let series = series(&server).await;
     for (name, value) in [
-        (r#"zyron_running_requests{queue="model"}"#, 1.0),
-        (r#"zyron_running_requests_limit{queue="model"}"#, 1.0),
-        (r#"zyron_waiting_requests{queue="model"}"#, 1.0),
-        (r#"zyron_waiting_requests_limit{queue="model"}"#, 1.0),
-        (r#"zyron_refused_requests_total{queue="model",reason="queue_full"}"#, 1.0),
-        (r#"zyron_refused_requests_total{queue="model",reason="queue_timeout"}"#, 0.0),
-        ("zyron_kv_cache_used_tokens", 8192.0),
-        ("zyron_kv_cache_size_tokens", 8192.0),
+        (r#"zyron_running_requests{queue="model",model="scripted"}"#, 1.0),
+        (r#"zyron_running_requests_limit{queue="model",model="scripted"}"#, 1.0),
+        (r#"zyron_waiting_requests{queue="model",model="scripted"}"#, 1.0),
+        (r#"zyron_waiting_requests_limit{queue="model",model="scripted"}"#, 1.0),
+        (r#"zyron_refused_requests_total{queue="model",model="scripted",reason="queue_full"}"#, 1.0),
+        (r#"zyron_refused_requests_total{queue="model",model="scripted",reason="queue_timeout"}"#, 0.0),
+        (r#"zyron_kv_cache_used_tokens{model="scripted"}"#, 8192.0),
+        (r#"zyron_kv_cache_size_tokens{model="scripted"}"#, 8192.0),
         ("zyron_ready", 1.0),
         ("zyron_draining", 0.0),
         ("zyron_model_loaded", 1.0),
     ] {
         assert_eq!(series[name], value, "{name}");
     }
-    assert!(series[r#"zyron_waiting_tokens{queue="model"}"#] > 5.0);
+    assert!(series[r#"zyron_waiting_tokens{queue="model",model="scripted"}"#] > 5.0);
     assert!(series["zyron_connections"] >= 2.0);
     assert!(series["process_resident_memory_bytes"] > 1e6);
     assert!(series["process_open_fds"] > 3.0 && series["process_open_fds"] < series["process_max_fds"]);

@@ -64,6 +64,10 @@ async fn the_examples_of_the_document_work() {
             if example["model"] == "MODEL" {
                 example["model"] = "scripted".into();
             }
+            // The one would end the others, and the other needs a file.
+            if matches!(path.as_str(), "/v1/admin/models/unload" | "/v1/batches") {
+                continue;
+            }
             let response = server.post(path, &example).send().await.unwrap();
             assert_eq!(response.status(), 200, "{path} {example}");
             sent += 1;

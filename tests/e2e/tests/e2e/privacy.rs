@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -65,4 +65,43 @@ async fn what_is_kept_about_a_person_is_given_and_erased() {
     }
     assert!(!privacy(state.path(), &["export", "--key", &anna.id]).status.success());
     assert!(Store::open(state.path()).unwrap().usage(1, Some(&anna.id)).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn texts_are_kept_only_for_a_purpose_and_only_there() {
+    let state = TempDir::new().unwrap();
+    let key = Store::open(state.path()).unwrap().create("x", &[Scope::Chat], &Limits::default(), None).unwrap();
+    let mut server =
+        setup().with("state.folder", state.path().display()).with("content.purpose", "un essai").obeys().await;
+    let ask = |body: Value| server.post("/v1/chat/completions", &body).bearer_auth(&key.text).send();
+    let whole = ask(chat("say canari-4b1c", json!({}))).await.unwrap();
+    assert_eq!(whole.headers()["x-content-kept"], "true");
+    whole.bytes().await.unwrap();
+    let streamed = ask(chat("say canari-4b1c", json!({"stream": true}))).await.unwrap();
+    streamed.bytes().await.unwrap();
+    let wrong = ask(json!({"model": "scripted"})).await.unwrap();
+    assert_eq!(wrong.status(), 400);
+    wrong.bytes().await.unwrap();
+    let models = server.get("/v1/models").bearer_auth(&key.text).send().await.unwrap();
+    assert!(!models.headers().contains_key("x-content-kept"));
+    server.shut_down().await.unwrap();
+
+    let said = |bytes: &[u8]| bytes.windows(11).any(|part| part == b"canari-4b1c");
+    let with_texts: Vec<PathBuf> =
+        files_under(state.path()).into_iter().filter(|(_, bytes)| said(bytes)).map(|(file, _)| file).collect();
+    assert!(!with_texts.is_empty() && with_texts.iter().all(|file| file.starts_with(state.path().join("content"))));
+
+    let privacy = |what: &str| {
+        let output = privacy(state.path(), &[what, "--owner", "x"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let exported: Value = serde_json::from_str(&privacy("export")).unwrap();
+    let [whole, streamed, wrong] = &exported["content"].as_array().unwrap()[..] else { panic!("{exported}") };
+    assert_eq!((&whole["purpose"], &whole["request"]["model"]), (&json!("un essai"), &json!("scripted")));
+    assert_eq!(whole["answer"]["choices"][0]["message"]["content"], "canari-4b1c");
+    assert!(streamed["answer"].as_str().unwrap().ends_with("data: [DONE]\n\n"));
+    assert_eq!((&wrong["status"], &wrong["answer"]["error"]["param"]), (&json!(400), &json!("messages")));
+    assert!(privacy("erase").contains("3 requests"));
+    assert!(!files_under(state.path()).iter().any(|(_, bytes)| said(bytes)));
 }

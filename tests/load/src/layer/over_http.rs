@@ -24,7 +24,7 @@ pub(crate) struct OverHttp {
 impl OverHttp {
     pub(crate) async fn start(model: &Arc<Model>, engine: Arc<dyn Engine>) -> anyhow::Result<Self> {
         let app = App::new(Config::load(None, &[])?, None)?;
-        app.serve_model(Arc::clone(model), engine, [0; 32]);
+        app.serve_model(Arc::clone(model), engine);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/v1/chat/completions", listener.local_addr()?);
         tokio::spawn(async move { app.run(listener, std::future::pending()).await });
