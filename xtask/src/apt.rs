@@ -36,6 +36,18 @@ pub(crate) const CHROMIUM: Need = Need { packages: &["chromium"], is_met: |_| is
 pub(crate) const PROMETHEUS: Need =
     Need { packages: &["prometheus"], is_met: |_| is_on_path("prometheus") && is_on_path("promtool") };
 
+/// Makes a Debian that has nothing but what it must.
+pub(crate) const DEBIAN: Need = Need { packages: &["mmdebstrap"], is_met: |_| is_on_path("mmdebstrap") };
+
+/// Builds an image from a Dockerfile and runs it, with no service in the background.
+pub(crate) const CONTAINERS: Need = Need {
+    packages: &["buildah", "podman", "runc"],
+    is_met: |_| ["buildah", "podman", "runc"].into_iter().all(is_on_path),
+};
+
+/// Boots a Debian in a container, with systemd as its first process.
+pub(crate) const SYSTEMD: Need = Need { packages: &["systemd-container"], is_met: |_| is_on_path("systemd-nspawn") };
+
 /// Runs the server on a processor without AVX2, which it must refuse in words.
 pub(crate) const QEMU: Need = Need { packages: &["qemu-user"], is_met: |_| is_on_path("qemu-x86_64") };
 

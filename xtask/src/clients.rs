@@ -119,7 +119,8 @@ pub(crate) fn measure_page(workspace: &Workspace, folder: &Path) -> Result<()> {
     server.stop()
 }
 
-fn pytest(workspace: &Workspace, folder: &str) -> Command {
+/// pytest, in `folder`.
+pub(crate) fn pytest(workspace: &Workspace, folder: &str) -> Command {
     let mut pytest = python::program(workspace, "python");
     pytest.current_dir(workspace.path(folder)).args(["-m", "pytest"]);
     pytest

@@ -10,6 +10,8 @@ mod compat;
 mod cuda_check;
 mod mini;
 mod openapi;
+mod package;
+mod package_check;
 mod serve;
 mod setup;
 mod test;
@@ -84,6 +86,21 @@ enum Command {
     },
     /// Checks that the server compiles for 64-bit ARM.
     CheckAarch64,
+    /// Builds what is given to others: the server, and beside it, in target/release, a list of all that is in it.
+    Package {
+        /// What it is for.
+        #[arg(default_value = "cpu")]
+        machine: package::Machine,
+        /// Makes a Debian package, too.
+        #[arg(long)]
+        deb: bool,
+    },
+    /// Builds the image and the Debian package and runs them, and checks the manifests for Kubernetes; as root.
+    PackageCheck {
+        /// Has the image's build stage done, too, on a Debian with nothing but Rust: half an hour.
+        #[arg(long)]
+        long: bool,
+    },
     /// Makes zyron-mini, the model inside the binary, again.
     Mini {
         /// Parts of the work; all of them where none is given.
@@ -109,6 +126,8 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::CudaCheck { architectures } => cuda_check::run(&workspace, &architectures),
         Command::CheckAarch64 => check_aarch64::run(&workspace),
+        Command::Package { machine, deb } => package::run(&workspace, machine, deb),
+        Command::PackageCheck { long } => package_check::run(&workspace, long),
         Command::Mini { short: true, .. } => mini::try_out(&workspace),
         Command::Mini { steps, .. } => mini::run(&workspace, &steps),
         Command::Setup => setup::run(&workspace),

@@ -14,11 +14,12 @@ use crate::process::{run, succeeds};
 use crate::workspace::Workspace;
 
 /// Every version the tests install is in one of these.
-const REQUIREMENTS: [&str; 6] = [
+const REQUIREMENTS: [&str; 7] = [
     "tests/sdk/python/requirements.txt",
     "tests/langchain/requirements.txt",
     "tests/lm_eval/requirements.txt",
     "tests/operations/requirements.txt",
+    "tests/package/requirements.txt",
     "tests/schemathesis/requirements.txt",
     "xtask/tools.txt",
 ];
