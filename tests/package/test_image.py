@@ -4,6 +4,7 @@ Rust. Its build stage is done in the long form only; else the server that is bui
 
 import json
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -45,10 +46,10 @@ def rust_image(base, folder):
     """What stands for the image of Rust: this machine's, where that image has it."""
     version = run("rustc", "--version", cwd=ROOT).split()[1]
     toolchain = Path(run("rustc", "--print", "sysroot", cwd=ROOT).strip())
-    rustup = toolchain.parents[1]
     cargo = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-    shutil.copytree(toolchain, folder / "rustup" / "toolchains" / toolchain.name, symlinks=True)
-    shutil.copy(rustup / "settings.toml", folder / "rustup")
+    # The name that rustup looks for; here it may be a link.
+    named = folder / "rustup" / "toolchains" / f"{version}-{platform.machine()}-unknown-linux-gnu"
+    shutil.copytree(toolchain.resolve(), named, symlinks=True)
     (folder / "cargo" / "bin").mkdir(parents=True)
     shutil.copy(cargo / "bin" / "rustup", folder / "cargo" / "bin")
     for name in ("cargo", "rustc", "rustdoc"):
@@ -125,7 +126,7 @@ def test_the_image_says_what_it_is_and_how_it_runs(image):
     config = found["Config"]
     assert config["User"] == f"{USER}:{USER}"
     assert config["Entrypoint"] == ["zyron"] and config["Cmd"][0] == "serve"
-    assert found["HealthCheck"]["Test"] == ["CMD", "zyron-healthy"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "zyron-healthy"]
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 

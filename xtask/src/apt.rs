@@ -112,7 +112,8 @@ fn privileged(root: bool, words: &[&str]) -> Command {
     command
 }
 
-fn is_root() -> Result<bool> {
+/// Whether this is the user who may do everything.
+pub(crate) fn is_root() -> Result<bool> {
     Ok(fs::metadata("/proc/self").context("could not tell which user this is")?.uid() == 0)
 }
 

@@ -51,8 +51,8 @@ enum Command {
     },
     /// Installs what the tests need and runs all of them.
     Test {
-        /// Leaves out the documentation, the lints for wasm, the licences, the benchmark, the browser, LangChain,
-        /// schemathesis and lm-eval.
+        /// Leaves out the documentation, the lints for wasm, the licences, the benchmark, the image and the package, the
+        /// browser, LangChain, schemathesis and lm-eval.
         #[arg(long)]
         fast: bool,
     },
