@@ -25,7 +25,7 @@ LIMITS = [f"--ulimit={name}={limit}:{limit}" for name, limit in [
     ("nproc", min(resource.getrlimit(resource.RLIMIT_NPROC)[1], 32768)),
 ]]
 LOCKED = ["--read-only", "--read-only-tmpfs=false", "--network=none", "--cap-drop=all", "--no-healthcheck",
-          "--security-opt=no-new-privileges", *LIMITS]
+          "--security-opt=no-new-privileges", "--log-driver=k8s-file", *LIMITS]
 TMP = "--tmpfs=/tmp:rw,nosuid,nodev,noexec,size=64m,mode=1777"
 
 

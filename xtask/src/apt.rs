@@ -45,6 +45,9 @@ pub(crate) const CONTAINERS: Need = Need {
     is_met: |_| ["buildah", "podman", "runc"].into_iter().all(is_on_path),
 };
 
+/// Judges the scripts of the image.
+pub(crate) const SHELLCHECK: Need = Need { packages: &["shellcheck"], is_met: |_| is_on_path("shellcheck") };
+
 /// Boots a Debian in a container, with systemd as its first process.
 pub(crate) const SYSTEMD: Need = Need { packages: &["systemd-container"], is_met: |_| is_on_path("systemd-nspawn") };
 
