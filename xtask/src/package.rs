@@ -149,8 +149,8 @@ impl Tool {
     /// Installs it where cargo looks for what extends it; cargo does nothing where this version is there.
     fn ensure(&self, workspace: &Workspace) -> Result<()> {
         let mut cargo = workspace.cargo(["install", "--quiet", "--locked", "--debug"]);
-        // Apart from what we build, which has other flags.
-        cargo.current_dir("/").env_remove("CARGO_TARGET_DIR").args([self.name, "--version", self.version]);
+        // Not where our own is compiled.
+        cargo.env_remove("CARGO_TARGET_DIR").args([self.name, "--version", self.version]);
         run_program(&mut cargo).with_context(|| format!("could not install {} {}", self.name, self.version))
     }
 }
