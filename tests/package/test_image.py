@@ -126,7 +126,7 @@ def test_the_image_says_what_it_is_and_how_it_runs(image):
     config = found["Config"]
     assert config["User"] == f"{USER}:{USER}"
     assert config["Entrypoint"] == ["zyron"] and config["Cmd"][0] == "serve"
-    assert config["Healthcheck"]["Test"] == ["CMD", "zyron-healthy"]
+    assert found["Healthcheck"]["Test"] == ["CMD", "zyron-healthy"]
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 
