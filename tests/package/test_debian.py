@@ -112,6 +112,13 @@ def machine(root):
     machine.stop()
 
 
+@pytest.fixture
+def service(machine):
+    """The machine, with a server that can be sent requests."""
+    machine.start()
+    return machine
+
+
 def test_all_is_where_the_documentation_says(root):
     assert within(root, "dpkg", "--verify", "zyron") == ""
     kept = within(root, "dpkg-query", "--show", "--showformat=${Conffiles}", "zyron")
@@ -174,44 +181,44 @@ def test_the_way_from_the_first_start_to_an_upgrade_and_back(machine):
     assert "None was changed" in machine.zyron("audit", "--state", STATE, "verify")
 
 
-def test_a_reload_says_what_it_cannot_read_and_the_server_goes_on(machine):
-    process = machine.show("ExecMainPID")
-    machine.run("systemctl", "reload", "zyron")
-    config = machine.run("cat", "/etc/zyron/zyron.toml")
-    machine.run("sh", "-c", "echo nonsense = 1 >> /etc/zyron/zyron.toml")
-    machine.run("systemctl", "reload", "zyron", ok=False)
-    machine.run("sh", "-c", "cat > /etc/zyron/zyron.toml", text=config)
-    machine.run("systemctl", "reload", "zyron")
-    assert machine.show("ExecMainPID") == process
-    assert ask(machine.first, "/health/ready")[0] == 200
+def test_a_reload_says_what_it_cannot_read_and_the_server_goes_on(service):
+    process = service.show("ExecMainPID")
+    service.run("systemctl", "reload", "zyron")
+    config = service.run("cat", "/etc/zyron/zyron.toml")
+    service.run("sh", "-c", "echo nonsense = 1 >> /etc/zyron/zyron.toml")
+    service.run("systemctl", "reload", "zyron", ok=False)
+    service.run("sh", "-c", "cat > /etc/zyron/zyron.toml", text=config)
+    service.run("systemctl", "reload", "zyron")
+    assert service.show("ExecMainPID") == process
+    assert ask(service.first, "/health/ready")[0] == 200
 
 
-def test_what_dies_is_started_again_and_leaves_a_record(machine):
-    process = machine.show("ExecMainPID")
-    machine.run("systemctl", "kill", "--signal=KILL", "zyron")
+def test_what_dies_is_started_again_and_leaves_a_record(service):
+    process = service.show("ExecMainPID")
+    service.run("systemctl", "kill", "--signal=KILL", "zyron")
     deadline = time.monotonic() + 20
-    while machine.show("ExecMainPID") in (process, "0"):
-        assert time.monotonic() < deadline, machine.logs()
+    while service.show("ExecMainPID") in (process, "0"):
+        assert time.monotonic() < deadline, service.logs()
         time.sleep(0.1)
-    wait_until_ready(machine.first, machine.logs)
-    assert machine.run("ls", f"{STATE}/incidents").endswith(".json\n")
+    wait_until_ready(service.first, service.logs)
+    assert service.run("ls", f"{STATE}/incidents").endswith(".json\n")
 
 
-def test_it_sees_and_may_do_only_what_the_unit_leaves(machine):
-    process = machine.show("ExecMainPID")
-    status = machine.run("cat", f"/proc/{process}/status")
+def test_it_sees_and_may_do_only_what_the_unit_leaves(service):
+    process = service.show("ExecMainPID")
+    status = service.run("cat", f"/proc/{process}/status")
     for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
         assert line in status
-    assert "Max open files            16384 " in machine.run("cat", f"/proc/{process}/limits")
+    assert "Max open files            16384 " in service.run("cat", f"/proc/{process}/limits")
     # As the service itself would see it.
     inside = ["nsenter", f"--target={process}", "--mount", "--root", "--wd=/", "--"]
-    machine.run(*inside, "sh", "-c", "! touch /usr/zyron /etc/zyron/zyron 2>/dev/null")
-    assert machine.run(*inside, "ls", "-A", "/tmp") == ""
-    assert machine.run("stat", "--format", "%U %a", STATE) == "zyron 700\n"
+    service.run(*inside, "sh", "-c", "! touch /usr/zyron /etc/zyron/zyron 2>/dev/null")
+    assert service.run(*inside, "ls", "-A", "/tmp") == ""
+    assert service.run("stat", "--format", "%U %a", STATE) == "zyron 700\n"
 
 
-def test_removal_leaves_what_was_kept(machine):
-    machine.run("apt-get", "purge", "--yes", "zyron")
-    assert machine.run("sh", "-c", "systemctl is-active zyron || true") != "active\n"
-    assert "keys.sqlite" in machine.run("ls", STATE)
-    machine.run("sh", "-c", "! test -e /etc/zyron")
+def test_removal_leaves_what_was_kept(service):
+    service.run("apt-get", "purge", "--yes", "zyron")
+    assert service.run("sh", "-c", "systemctl is-active zyron || true") != "active\n"
+    assert "keys.sqlite" in service.run("ls", STATE)
+    service.run("sh", "-c", "! test -e /etc/zyron")
