@@ -1,5 +1,6 @@
 //! What the operator reads on the terminal while the server starts.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -48,6 +49,10 @@ pub(crate) fn loaded(engine: &dyn Engine, took: Duration) {
         engine.name(),
         took.as_secs_f64()
     );
+}
+
+pub(crate) fn grpc(address: SocketAddr) {
+    println!("The Open Inference Protocol, over gRPC, is at {address}");
 }
 
 pub(crate) fn ready(base: &str, model: &str, needs_key: bool) {

@@ -23,7 +23,9 @@ pub struct ConfigError(String);
 pub struct Config {
     /// Listening and connections.
     pub server: ServerConfig,
-    /// Encryption on the server's own port.
+    /// Whether gRPC is spoken.
+    pub grpc: GrpcConfig,
+    /// Encryption on the server's own ports.
     pub tls: TlsConfig,
     /// Which model is served.
     pub model: ModelConfig,
@@ -77,7 +79,21 @@ pub struct ServerConfig {
     pub drain_timeout_ms: u64,
 }
 
-/// Encryption on the server's own port.
+/// Whether the Open Inference Protocol is spoken over gRPC.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcConfig {
+    /// The port; 0 takes any that is free. Without one, it is not.
+    pub port: Option<u16>,
+    /// Calls of one connection at once.
+    pub max_streams: u32,
+    /// Requests of one stream that are worked on at once.
+    pub stream_requests: usize,
+    /// The longest answer in one message.
+    pub max_answer_bytes: usize,
+}
+
+/// Encryption on the server's own ports.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
@@ -388,8 +404,8 @@ impl Config {
             };
         }
         let sections = differing!(
-            server, tls, model, models, engine, upstream, admission, responses, batch, state, audit, content, traces,
-            log
+            server, grpc, tls, model, models, engine, upstream, admission, responses, batch, state, audit, content,
+            traces, log
         );
         sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
@@ -402,6 +418,9 @@ impl Config {
             ("server.body_timeout_ms", self.server.body_timeout_ms),
             ("server.write_timeout_ms", self.server.write_timeout_ms),
             ("server.keep_alive_ms", self.server.keep_alive_ms),
+            ("grpc.max_streams", u64::from(self.grpc.max_streams)),
+            ("grpc.stream_requests", self.grpc.stream_requests as u64),
+            ("grpc.max_answer_bytes", self.grpc.max_answer_bytes as u64),
             ("upstream.max_requests", self.upstream.max_requests as u64),
             ("upstream.connect_timeout_ms", self.upstream.connect_timeout_ms),
             ("upstream.first_byte_timeout_ms", self.upstream.first_byte_timeout_ms),
@@ -437,6 +456,9 @@ impl Config {
         }
         if self.models.folder.is_none() && !self.models.load.is_empty() {
             return Err(ConfigError("`models.load` needs `models.folder`, where these models are".to_owned()));
+        }
+        if self.grpc.port.is_some_and(|port| port != 0 && port == self.server.port) {
+            return Err(ConfigError("`grpc.port` and `server.port` must be two".to_owned()));
         }
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(ConfigError("`tls.certificate` and `tls.key` belong together".to_owned()));
@@ -502,6 +524,12 @@ impl ServerConfig {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
+    }
+
+    /// Where to listen for gRPC, at this port.
+    #[must_use]
+    pub fn grpc_address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.host, port)
     }
 
     /// The longest silence in a stream.
@@ -587,6 +615,8 @@ mod tests {
         assert!(with_file("[content]\npurpose = \" \"", &[]).unwrap_err().contains("what the texts are kept for"));
         assert!(with_file("[traces]\nendpoint = \"collector\"", &[]).unwrap_err().contains("traces.endpoint"));
         assert!(with_file("[traces]\nsample_ratio = 1.1", &[]).unwrap_err().contains("traces.sample_ratio"));
+        assert!(with_file("[grpc]\nport = 8080", &[]).unwrap_err().contains("grpc.port"));
+        assert!(with_file("[grpc]\nmax_streams = 0", &[]).unwrap_err().contains("grpc.max_streams"));
         assert!(with_file("[models]\nload = [\"a\"]", &[]).unwrap_err().contains("models.folder"));
         assert!(with_file("[server", &[]).is_err());
         assert!(Config::load(Some(Path::new("/nowhere.toml")), &[]).unwrap_err().to_string().contains("nowhere"));

@@ -39,7 +39,7 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Most bytes that wait to be written; more is lost.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 /// Says to clients that what they send and get is kept.
-const HEADER: HeaderName = HeaderName::from_static("x-content-kept");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-content-kept");
 
 /// The content log of a server that runs.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ pub mod content;
 mod document;
 mod error;
 mod extract;
+mod grpc;
 pub mod keys;
 mod metrics;
 mod middleware;
@@ -37,7 +38,7 @@ mod validate;
 
 pub use crate::models::{LoadedModel, Loader, Source};
 pub use crate::router::openapi;
-pub use crate::serve::{App, StartError};
+pub use crate::serve::{App, Listeners, StartError};
 pub use crate::serving::weights_digest;
 pub use crate::tls::TlsError;
 pub use crate::traces::TracesError;

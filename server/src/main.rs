@@ -27,7 +27,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use zyron_server::config::{Config, EngineKind};
-use zyron_server::{App, backup};
+use zyron_server::{App, Listeners, backup};
 
 use crate::cli::{Cli, Command, ConfigCommand, ModelCommand, ServeArgs};
 
@@ -138,7 +138,17 @@ async fn reload(app: &App, args: &ServeArgs) -> anyhow::Error {
 async fn serve(app: &App, config: Config) -> anyhow::Result<()> {
     let address = config.server.address();
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let grpc = match config.grpc.port.map(|port| config.server.grpc_address(port)) {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await;
+            let listener = listener.with_context(|| format!("cannot listen on {address}, for gRPC"))?;
+            banner::grpc(listener.local_addr()?);
+            Some(listener)
+        }
+        None => None,
+    };
     let base = format!("{}://{}", if app.is_encrypted() { "https" } else { "http" }, listener.local_addr()?);
+    let listeners = Listeners { http: listener, grpc };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let shutdown = async {
@@ -150,7 +160,7 @@ async fn serve(app: &App, config: Config) -> anyhow::Result<()> {
     if config.engine.kind == EngineKind::Upstream {
         app.pass_on(std::env::var(&config.upstream.api_key_env).ok())?;
         banner::passing_on(&base, &config.upstream.servers);
-        app.run(listener, shutdown).await;
+        app.run(listeners, shutdown).await;
         return Ok(());
     }
     let loading = async {
@@ -159,7 +169,7 @@ async fn serve(app: &App, config: Config) -> anyhow::Result<()> {
         std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
-        () = app.run(listener, shutdown) => Ok(()),
+        () = app.run(listeners, shutdown) => Ok(()),
         result = loading => result,
     }
 }

@@ -4,7 +4,7 @@
 
 pub(crate) mod ai_generated;
 pub(crate) mod auth;
-mod call;
+pub(crate) mod call;
 mod cors;
 mod openai_headers;
 pub(crate) mod request_id;

@@ -5,27 +5,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use axum::Router;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use zyron_engine::{Engine, Model};
 
 use crate::audit::{Audit, AuditError, Event};
 use crate::batches::{self, BatchStoreError, Batches};
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
 use crate::content::Contents;
+use crate::grpc::Grpc;
 use crate::keys::{Keys, Store, StoreError};
 use crate::models::{LoadedModel, Loader};
 use crate::provenance::Signer;
 use crate::router::router;
 use crate::run::{RunError, Running};
 use crate::state::{AppState, Kept};
-use crate::tls::{Tls, TlsError};
+use crate::tls::{Protocol, Tls, TlsError};
 use crate::traces::{Traces, TracesError};
 use crate::upstream::Servers;
 
@@ -84,6 +87,21 @@ pub enum StartError {
     /// No other server can be asked.
     #[error("no connections can be made: {0}")]
     Upstream(String),
+}
+
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For HTTP.
+    pub http: TcpListener,
+    /// For gRPC, where that is spoken.
+    pub grpc: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(http: TcpListener) -> Self {
+        Self { http, grpc: None }
+    }
 }
 
 /// A server, which answers from the start and has a model as soon as it is given one.
@@ -200,11 +218,17 @@ impl App {
     }
 
     /// Serves connections until `shutdown`, then lets requests in progress end within the configured time.
-    pub async fn run(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let connections = Connections::new(&self.0);
+    pub async fn run(&self, listeners: impl Into<Listeners>, shutdown: impl Future<Output = ()>) {
+        let listeners = listeners.into();
+        let router = router(self.0.clone());
+        let grpc = match &listeners.grpc {
+            Some(_) => Some(Grpc::new(&self.0, router.clone()).await),
+            None => None,
+        };
+        let connections = Connections::new(&self.0, router.clone(), grpc.as_ref());
         let serve = async {
             tokio::select! {
-                () = connections.accept(listener) => {}
+                () = connections.accept(listeners) => {}
                 () = shutdown => {}
             }
             self.0.drain();
@@ -219,7 +243,8 @@ impl App {
             () = record(&self.0) => {}
             () = keep(&self.0) => {}
             () = keep_texts(&self.0) => {}
-            () = batches::work(&self.0, router(self.0.clone())) => {}
+            () = batches::work(&self.0, router) => {}
+            () = follow_health(grpc.as_ref()) => {}
         }
     }
 
@@ -342,54 +367,69 @@ async fn forget(app: &AppState) {
     }
 }
 
+/// Has gRPC's health service say what changes.
+async fn follow_health(grpc: Option<&Grpc>) {
+    match grpc {
+        Some(grpc) => grpc.follow_health().await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Connections {
-    http: http1::Builder,
-    router: axum::Router,
+    http: Speaker,
+    grpc: Option<Speaker>,
     graceful: GracefulShutdown,
     slots: Arc<Semaphore>,
     app: AppState,
 }
 
 impl Connections {
-    fn new(app: &AppState) -> Self {
-        let config = &app.config().server;
-        let mut http = http1::Builder::new();
-        // Without a timer hyper never ends a connection whose headers do not come.
-        http.timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
-            .max_buf_size(MAX_HEADER_BYTES);
-        let slots = Arc::new(Semaphore::new(config.max_connections));
-        Self { http, router: router(app.clone()), graceful: GracefulShutdown::new(), slots, app: app.clone() }
+    fn new(app: &AppState, router: Router, grpc: Option<&Grpc>) -> Self {
+        let config = app.config();
+        let slots = Arc::new(Semaphore::new(config.server.max_connections));
+        let http = Speaker::http(&config.server, router);
+        let grpc = grpc.map(|grpc| Speaker::grpc(config, grpc.router()));
+        Self { http, grpc, graceful: GracefulShutdown::new(), slots, app: app.clone() }
     }
 
-    async fn accept(&self, listener: TcpListener) {
+    async fn accept(&self, listeners: Listeners) {
+        let grpc = listeners.grpc.as_ref().zip(self.grpc.as_ref());
         loop {
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => self.serve(stream, slot),
+            let (accepted, speaker) = tokio::select! {
+                accepted = listeners.http.accept() => (accepted, &self.http),
+                accepted = accept(grpc) => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => self.serve(stream, speaker.clone(), slot),
                 Err(error) => pause_after(&error).await,
             }
         }
     }
 
-    fn serve(&self, stream: TcpStream, slot: tokio::sync::OwnedSemaphorePermit) {
+    fn serve(&self, stream: TcpStream, speaker: Speaker, slot: OwnedSemaphorePermit) {
+        let protocol = speaker.protocol();
         // Each token is its own small write; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         let config = &self.app.config().server;
-        stream.set_write_timeout(Some(Duration::from_millis(config.write_timeout_ms)));
+        let write_timeout = Duration::from_millis(config.write_timeout_ms);
+        stream.set_write_timeout(Some(write_timeout));
+        if protocol == Protocol::Grpc {
+            // From one that is there something comes for each ping, and before the first ping its greeting.
+            stream.set_read_timeout(Some(config.keep_alive() + write_timeout));
+        }
         let stream = Box::pin(stream);
-        let service = TowerToHyperService::new(self.router.clone());
-        let (http, watcher) = (self.http.clone(), self.graceful.watcher());
+        let watcher = self.graceful.watcher();
         let counted = self.app.metrics().connection();
-        let tls = self.app.tls().map(Tls::acceptor);
+        let tls = self.app.tls().map(|tls| tls.acceptor(protocol));
         // A handshake is as slow as a client wants.
         let patience = Duration::from_millis(config.header_timeout_ms);
         tokio::spawn(async move {
             let ended = match tls {
-                None => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                None => speaker.serve(stream, watcher).await,
                 Some(tls) => match tokio::time::timeout(patience, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                    Ok(Ok(stream)) => speaker.serve(stream, watcher).await,
                     Ok(Err(error)) => return tracing::debug!(%error, "a client could not be talked to in secret"),
                     Err(_) => return tracing::debug!("a client did not end its TLS handshake in time"),
                 },
@@ -410,6 +450,64 @@ impl Connections {
             app.abort().cancel();
             let _ = tokio::time::timeout(ABORT_GRACE, ended).await;
         }
+    }
+}
+
+/// What is spoken on a connection, and with whom.
+#[derive(Clone)]
+enum Speaker {
+    Http(http1::Builder, Router),
+    Grpc(http2::Builder<TokioExecutor>, Router),
+}
+
+impl Speaker {
+    fn http(config: &ServerConfig, router: Router) -> Self {
+        let mut http = http1::Builder::new();
+        // Without a timer hyper never ends a connection whose headers do not come.
+        http.timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
+            .max_buf_size(MAX_HEADER_BYTES);
+        Self::Http(http, router)
+    }
+
+    fn grpc(config: &Config, router: Router) -> Self {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .max_concurrent_streams(config.grpc.max_streams)
+            .max_header_list_size(MAX_HEADER_BYTES as u32)
+            .keep_alive_interval(config.server.keep_alive())
+            .keep_alive_timeout(Duration::from_millis(config.server.write_timeout_ms));
+        Self::Grpc(http, router)
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self {
+            Self::Http(..) => Protocol::Http,
+            Self::Grpc(..) => Protocol::Grpc,
+        }
+    }
+
+    async fn serve<S>(self, stream: S, watcher: Watcher) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = TokioIo::new(stream);
+        match self {
+            Self::Http(http, router) => {
+                watcher.watch(http.serve_connection(stream, TowerToHyperService::new(router))).await
+            }
+            Self::Grpc(http, router) => {
+                watcher.watch(http.serve_connection(stream, TowerToHyperService::new(router))).await
+            }
+        }
+    }
+}
+
+/// The next connection for gRPC; where nobody listens, none ever comes.
+async fn accept<'a>(grpc: Option<(&TcpListener, &'a Speaker)>) -> (io::Result<(TcpStream, SocketAddr)>, &'a Speaker) {
+    match grpc {
+        Some((listener, speaker)) => (listener.accept().await, speaker),
+        None => std::future::pending().await,
     }
 }
 

@@ -1,6 +1,5 @@
 //! What every request sees: the configuration, and the models that are loaded.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
@@ -45,7 +44,7 @@ struct Inner {
     /// The queue before the reading of companies' files, which is the CPU's work.
     reading: Admission,
     metrics: Metrics,
-    draining: AtomicBool,
+    draining: CancellationToken,
     abort: CancellationToken,
 }
 
@@ -69,7 +68,7 @@ impl AppState {
         let responses = Responses::new(&config.responses);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let reading = Admission::new(&config.admission, cores);
-        let draining = AtomicBool::new(false);
+        let draining = CancellationToken::new();
         Self(Arc::new(Inner {
             config,
             limits,
@@ -201,12 +200,17 @@ impl AppState {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.0.draining.load(Ordering::SeqCst)
+        self.0.draining.is_cancelled()
     }
 
     /// From now on new requests are refused; those in progress go on.
     pub(crate) fn drain(&self) {
-        self.0.draining.store(true, Ordering::SeqCst);
+        self.0.draining.cancel();
+    }
+
+    /// Cancelled when new requests are refused.
+    pub(crate) fn draining(&self) -> &CancellationToken {
+        &self.0.draining
     }
 
     /// Cancelled when requests in progress must end at once.

@@ -1,4 +1,4 @@
-//! TLS on the server's own port, with a certificate that can be read again while the server runs.
+//! TLS on the server's own ports, with a certificate that can be read again while the server runs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,7 +32,21 @@ pub enum TlsError {
 pub(crate) struct Tls {
     certificate: PathBuf,
     key: PathBuf,
-    acceptor: RwLock<TlsAcceptor>,
+    acceptors: RwLock<Acceptors>,
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1.
+    Http,
+    /// gRPC, which is HTTP/2.
+    Grpc,
+}
+
+struct Acceptors {
+    http: TlsAcceptor,
+    grpc: TlsAcceptor,
 }
 
 impl Tls {
@@ -42,8 +56,8 @@ impl Tls {
     /// [`TlsError`].
     pub(crate) fn open(config: &TlsConfig) -> Result<Option<Self>, TlsError> {
         let (Some(certificate), Some(key)) = (config.certificate.clone(), config.key.clone()) else { return Ok(None) };
-        let acceptor = RwLock::new(read(&certificate, &key)?);
-        Ok(Some(Self { certificate, key, acceptor }))
+        let acceptors = RwLock::new(read(&certificate, &key)?);
+        Ok(Some(Self { certificate, key, acceptors }))
     }
 
     /// Reads the files again, for new connections; those that there are go on.
@@ -52,17 +66,21 @@ impl Tls {
     /// [`TlsError`]; then what was read before stays.
     pub(crate) fn reload(&self) -> Result<(), TlsError> {
         let new = read(&self.certificate, &self.key)?;
-        *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = new;
+        *self.acceptors.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
     /// What accepts a connection.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        self.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn acceptor(&self, protocol: Protocol) -> TlsAcceptor {
+        let acceptors = self.acceptors.read().unwrap_or_else(PoisonError::into_inner);
+        match protocol {
+            Protocol::Http => acceptors.http.clone(),
+            Protocol::Grpc => acceptors.grpc.clone(),
+        }
     }
 }
 
-fn read(certificate: &PathBuf, key: &PathBuf) -> Result<TlsAcceptor, TlsError> {
+fn read(certificate: &PathBuf, key: &PathBuf) -> Result<Acceptors, TlsError> {
     let wrong = |file: &PathBuf, reason: String| TlsError::File { file: file.clone(), reason };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -71,10 +89,14 @@ fn read(certificate: &PathBuf, key: &PathBuf) -> Result<TlsAcceptor, TlsError> {
         return Err(wrong(certificate, "it has no certificate".to_owned()));
     }
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, secret)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    let acceptor = |name: &[u8]| {
+        let mut config = config.clone();
+        config.alpn_protocols = vec![name.to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    };
+    Ok(Acceptors { http: acceptor(b"http/1.1"), grpc: acceptor(b"h2") })
 }

@@ -116,7 +116,7 @@ fn privileged(root: bool, words: &[&str]) -> Command {
 }
 
 /// Whether this is the user who may do everything.
-pub(crate) fn is_root() -> Result<bool> {
+fn is_root() -> Result<bool> {
     Ok(fs::metadata("/proc/self").context("could not tell which user this is")?.uid() == 0)
 }
 

@@ -77,6 +77,7 @@ fn against(servers: &Servers, workspace: &Workspace, fast: bool, steps: &mut Ste
         return Ok(());
     }
     steps.step("LangChain", || servers.run(pytest(workspace, "tests/langchain")))?;
+    steps.step("Triton's client", || servers.run(with_binary(workspace, "tests/triton")))?;
     steps.step("Prometheus and OpenTelemetry", || servers.run(with_binary(workspace, "tests/operations")))?;
     steps.step("schemathesis", || servers.run(schemathesis(workspace)))?;
     steps.step("browser", || servers.run(node::test(workspace, "tests/browser")))

@@ -25,7 +25,7 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<()> {
 }
 
 /// The checks alone. The server is built, and the Python packages are there.
-pub(crate) fn check(workspace: &Workspace, long: bool) -> Result<()> {
+fn check(workspace: &Workspace, long: bool) -> Result<()> {
     apt::ensure(workspace, &[apt::DEBIAN, apt::CONTAINERS, apt::SYSTEMD, apt::SHELLCHECK, apt::PROMETHEUS])?;
     let mut tests = clients::pytest(workspace, "tests/package");
     tests.env("ZYRON_BIN", workspace.server_binary());

@@ -14,13 +14,14 @@ use crate::process::{run, succeeds};
 use crate::workspace::Workspace;
 
 /// Every version the tests install is in one of these.
-const REQUIREMENTS: [&str; 7] = [
+const REQUIREMENTS: [&str; 8] = [
     "tests/sdk/python/requirements.txt",
     "tests/langchain/requirements.txt",
     "tests/lm_eval/requirements.txt",
     "tests/operations/requirements.txt",
     "tests/package/requirements.txt",
     "tests/schemathesis/requirements.txt",
+    "tests/triton/requirements.txt",
     "xtask/tools.txt",
 ];
 

@@ -7,9 +7,7 @@ use anyhow::Result;
 use crate::process::run as run_program;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{
-    apt, bench, checkpoint, clients, compat, mini, openapi, package_check, python, rust_target, serve, setup, web,
-};
+use crate::{bench, checkpoint, clients, compat, mini, openapi, python, rust_target, serve, setup, web};
 
 /// The crates that are built for the server. Xtask and the page would change the features of what they share with
 /// these, and so have most of it compiled twice; they are checked apart.
@@ -72,7 +70,6 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
     if !fast {
         steps.step("benchmark", || bench::try_out(workspace))?;
         steps.step("making of a model", || mini::try_out(workspace))?;
-        steps.step("image and package", || image_and_package(workspace))?;
     }
     // What the page loads is checked here, too: its modules are no part of the server.
     steps.step("tests of xtask and the page", || {
@@ -107,14 +104,6 @@ fn licences(workspace: &Workspace) -> Result<()> {
     // Duplicates are warnings, and every engine brings its own: shown on demand, not on each run.
     deny.current_dir(workspace.root()).args(["--locked", "--log-level", "error"]);
     run_program(deny.args(["check", "licenses", "bans", "sources"]))
-}
-
-fn image_and_package(workspace: &Workspace) -> Result<()> {
-    if !apt::is_root()? {
-        println!("Left out: only root can make a Debian and boot it.");
-        return Ok(());
-    }
-    package_check::check(workspace, false)
 }
 
 fn rust_tests(workspace: &Workspace) -> Result<Command> {

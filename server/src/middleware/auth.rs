@@ -4,6 +4,7 @@
 //! Without any key the server listens on loopback only, and then answers only to the names of this machine: a web page
 //! elsewhere that makes its own name resolve to 127.0.0.1 (DNS rebinding) is a foreign host.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -53,21 +54,18 @@ pub(crate) async fn authorize(
         return Err(ApiError::Unrecorded);
     }
     let background = request.extensions().get::<Background>().cloned();
-    if !app.keys().are_required() {
-        if background.is_none() && !is_local(&request) {
-            return Err(ApiError::ForeignHost);
-        }
-        call.is_let_in(request.headers());
-        return Ok(next.run(request).await);
-    }
-    if is_public(path) {
+    if app.keys().are_required() && is_public(path) {
         return Ok(next.run(request).await);
     }
     let key = match &background {
-        Some(background) => background.key.clone(),
-        None => bearer(request.headers()).and_then(|text| app.keys().find(text)),
+        Some(background) if app.keys().are_required() => Some(background.key.clone().ok_or(ApiError::Unauthorized)?),
+        Some(_) => None,
+        None => identify(&app, request.headers())?,
     };
-    let key = key.ok_or(ApiError::Unauthorized)?;
+    let Some(key) = key else {
+        call.is_let_in(request.headers());
+        return Ok(next.run(request).await);
+    };
     if let Some(scope) = scope_of(path).filter(|&scope| !key.may(scope)) {
         return Err(ApiError::MissingScope(scope.name()));
     }
@@ -83,6 +81,18 @@ pub(crate) async fn authorize(
     };
     say_what_is_left(&key, response.headers_mut());
     Ok(response)
+}
+
+/// Whose key a request has; none where no key is asked for.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`] and, where no key is asked for, [`ApiError::ForeignHost`].
+pub(crate) fn identify(app: &AppState, headers: &HeaderMap) -> Result<Option<Arc<Key>>, ApiError> {
+    if app.keys().are_required() {
+        let key = bearer(headers).and_then(|text| app.keys().find(text));
+        return key.map(Some).ok_or(ApiError::Unauthorized);
+    }
+    if is_local(headers) { Ok(None) } else { Err(ApiError::ForeignHost) }
 }
 
 fn say_what_is_left(key: &Key, headers: &mut HeaderMap) {
@@ -124,8 +134,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-fn is_local(request: &Request) -> bool {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let Some(Ok(authority)) = host.map(str::parse::<Authority>) else { return false };
     let name = authority.host().trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")

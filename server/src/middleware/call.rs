@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::state::AppState;
 
 /// How long a client gives its request, in milliseconds. The server's own limit holds as well.
-const TIMEOUT: &str = "x-request-timeout-ms";
+pub(crate) const TIMEOUT: &str = "x-request-timeout-ms";
 
 pub(crate) async fn call(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().and_then(|id| id.0.to_str().ok().map(str::to_owned));

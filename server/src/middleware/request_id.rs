@@ -6,7 +6,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
 
-const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Where it is said.
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request's id, among the request's extensions.
 #[derive(Clone)]

@@ -17,7 +17,7 @@ use zyron_engine::{Engine, GenerateRequest};
 use zyron_openapi::sse::{self, StreamError};
 use zyron_openapi::{ChatCompletionChunk, Completion};
 use zyron_server::config::Config;
-use zyron_server::{App, Loader};
+use zyron_server::{App, Listeners, Loader};
 
 pub use crate::loader::ScriptedLoader;
 pub use crate::obedient::obey;
@@ -29,6 +29,7 @@ pub const CONTEXT: usize = 8192;
 pub struct TestServer {
     /// Where it listens, such as `http://127.0.0.1:40000`.
     pub base: String,
+    grpc: Option<String>,
     /// The engine of its first model.
     pub engine: Arc<ScriptedEngine>,
     /// For requests to it.
@@ -118,7 +119,7 @@ impl Setup {
         if self.loaded {
             app.serve_model(model, Arc::clone(&engine) as Arc<dyn Engine>);
         }
-        TestServer::run(app, engine).await
+        TestServer::run(app, self.listeners().await, engine).await
     }
 
     /// Starts a server that has its models from `loader`.
@@ -126,7 +127,12 @@ impl Setup {
         let app = self.app();
         app.start_models(Arc::new(loader.clone()) as Arc<dyn Loader>).await.expect("the models can be loaded");
         let engine = loader.engine("scripted").expect("the first model is loaded");
-        TestServer::run(app, engine).await
+        TestServer::run(app, self.listeners().await, engine).await
+    }
+
+    /// One for gRPC where its port is set.
+    async fn listeners(&self) -> Listeners {
+        listeners(&self.overrides).await
     }
 
     fn app(&self) -> App {
@@ -137,19 +143,39 @@ impl Setup {
     }
 }
 
+/// For a server with these keys of the configuration.
+async fn listeners(overrides: &[(&'static str, String)]) -> Listeners {
+    let bind = || async { TcpListener::bind("127.0.0.1:0").await.expect("a port is free") };
+    let is_grpc = overrides.iter().any(|(key, _)| *key == "grpc.port");
+    Listeners { http: bind().await, grpc: if is_grpc { Some(bind().await) } else { None } }
+}
+
+fn base_of(listeners: &Listeners) -> String {
+    format!("http://{}", listeners.http.local_addr().expect("it listens"))
+}
+
+fn grpc_of(listeners: &Listeners) -> Option<String> {
+    listeners.grpc.as_ref().map(|listener| listener.local_addr().expect("it listens").to_string())
+}
+
 impl TestServer {
-    async fn run(app: App, engine: Arc<ScriptedEngine>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let base = format!("http://{}", listener.local_addr().expect("it listens"));
+    async fn run(app: App, listeners: Listeners, engine: Arc<ScriptedEngine>) -> Self {
+        let (base, grpc) = (base_of(&listeners), grpc_of(&listeners));
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            app.run(listener, shutdown).await;
+            app.run(listeners, shutdown).await;
             let _ = tokio::task::spawn_blocking(move || app.close()).await;
         });
-        Self { base, engine, client: Client::new(), stop: Some(stop), running }
+        Self { base, grpc, engine, client: Client::new(), stop: Some(stop), running }
+    }
+
+    /// Where it listens for gRPC, such as `127.0.0.1:40001`; only where `grpc.port` is set.
+    #[must_use]
+    pub fn grpc(&self) -> &str {
+        self.grpc.as_deref().expect("`grpc.port` is set")
     }
 }
 
@@ -157,6 +183,7 @@ impl TestServer {
 pub struct FrontServer {
     /// Where it listens.
     pub base: String,
+    grpc: Option<String>,
     /// For requests to it.
     pub client: Client,
     running: JoinHandle<()>,
@@ -176,14 +203,20 @@ impl FrontServer {
         let config = Config::load(Some(&file), overrides).expect("the configuration is valid");
         let app = App::new(config, None).expect("the server may start");
         app.pass_on(key.map(str::to_owned)).expect("there is TLS");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let base = format!("http://{}", listener.local_addr().expect("it listens"));
-        let running = tokio::spawn(async move { app.run(listener, std::future::pending()).await });
-        let server = Self { base, client: Client::new(), running };
+        let listeners = listeners(overrides).await;
+        let (base, grpc) = (base_of(&listeners), grpc_of(&listeners));
+        let running = tokio::spawn(async move { app.run(listeners, std::future::pending()).await });
+        let server = Self { base, grpc, client: Client::new(), running };
         while server.get("/health/ready").await.status() != 200 {
             tokio::task::yield_now().await;
         }
         server
+    }
+
+    /// Where it listens for gRPC; only where `grpc.port` is set.
+    #[must_use]
+    pub fn grpc(&self) -> &str {
+        self.grpc.as_deref().expect("`grpc.port` is set")
     }
 
     /// A GET request.

@@ -19,6 +19,7 @@ mod errors;
 mod eu;
 mod failures;
 mod finance;
+mod grpc;
 mod health;
 mod keys;
 mod logprobs;
