@@ -60,6 +60,7 @@ pub(crate) async fn detokenize(
     tag = "Tokenizer",
     responses(
         (status = 200, description = "The tokenizer.", body = TokenizerInfo),
+        (status = 404, description = "No model is loaded.", body = ErrorResponse),
         (status = 503, description = "The model is loading, or the server is shutting down.", body = ErrorResponse),
     )
 )]
