@@ -76,7 +76,6 @@ pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
     layer(workspace, &short("--rounds 1 --tokens 8"))?;
     serving(workspace, &short("--rounds 1 --tokens 32 --connections 100"))?;
     measure(workspace, "fec", &[], &short("--rounds 1 --lines 20000"))?;
-    fairness(workspace, &short("--rounds 1 --requests 2 --greedy 8"))?;
     let ours = [
         ("--model", checkpoint::ensure(workspace)?.into_os_string()),
         ("--zyron", workspace.server_binary().into_os_string()),
