@@ -89,7 +89,7 @@ pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
     };
     let (before, after): (Vec<Step>, Vec<Step>) = STEPS.into_iter().partition(|step| *step < Step::Train);
     making.make(before)?;
-    Making { stop_after: Some("8"), ..making.clone() }.make([Step::Train])?;
+    Making { stop_after: Some("4"), ..making.clone() }.make([Step::Train])?;
     making.make(after)?;
     run_program(Command::new(workspace.server_binary()).args(["model", "check"]).arg(&making.model))
 }
@@ -99,7 +99,7 @@ impl Making<'_> {
         python::ensure_packages(self.workspace)?;
         fs::create_dir_all(&self.folder).with_context(|| format!("could not create {}", self.folder.display()))?;
         // With the server's crates, whose features it then shares: nothing is compiled twice.
-        let mut build = self.workspace.cargo(["build", "--release", "--bin", PROGRAM]);
+        let mut build = self.workspace.cargo(["build", "--bin", PROGRAM]);
         run_program(test::server_crates(&mut build))?;
         steps.into_iter().try_for_each(|step| self.step(step))
     }

@@ -9,9 +9,10 @@ use crate::steps::Steps;
 use crate::workspace::Workspace;
 use crate::{bench, checkpoint, clients, compat, mini, openapi, python, rust_target, serve, setup, web};
 
-/// The crates that are built for the server. Xtask and the page would change the features of what they share with
-/// these, and so have most of it compiled twice; they are checked apart.
+/// The crates that are built for the server, and how. Xtask and the page would change the features of what they share
+/// with these, and so have most of it compiled twice; they are checked apart.
 const SERVER: &[&str] = &[
+    "--release",
     "--workspace",
     "--exclude",
     "xtask",
@@ -24,8 +25,11 @@ const SERVER: &[&str] = &[
     "--exclude",
     "zyron-pdf",
 ];
-const XTASK: &[&str] = &["--package", "xtask"];
+const XTASK: &[&str] = &["--release", "--package", "xtask"];
+/// In the profile in which the page is built, so that what is run to compile it is compiled once.
 const PAGE: &[&str] = &[
+    "--profile",
+    "page",
     "-p",
     "zyron-web",
     "-p",
@@ -71,10 +75,11 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
         steps.step("benchmark", || bench::try_out(workspace))?;
         steps.step("making of a model", || mini::try_out(workspace))?;
     }
+    steps.step("tests of xtask", || run_program(workspace.cargo(["test"]).args(XTASK)))?;
     // What the page loads is checked here, too: its modules are no part of the server.
-    steps.step("tests of xtask and the page", || {
+    steps.step("tests of the page", || {
         let page = ["zyron-web", "zyron-markdown", "zyron-reader", "zyron-pdf"].map(|name| format!("--package={name}"));
-        run_program(workspace.cargo(["test", "--release"]).args(page).args(XTASK))
+        run_program(workspace.cargo(["test"]).args(page))
     })
 }
 
@@ -84,13 +89,13 @@ pub(crate) fn server_crates(command: &mut Command) -> &mut Command {
 }
 
 fn clippy(workspace: &Workspace, crates: &[&str], with_tests: bool) -> Result<()> {
-    let mut command = workspace.cargo(["clippy", "--release"]);
+    let mut command = workspace.cargo(["clippy"]);
     command.args(crates).args(with_tests.then_some("--all-targets"));
     run_program(command.args(["--", "--deny", "warnings"]))
 }
 
 fn document(workspace: &Workspace, crates: &[&str]) -> Result<()> {
-    let mut command = workspace.cargo(["doc", "--release", "--no-deps", "--document-private-items"]);
+    let mut command = workspace.cargo(["doc", "--no-deps", "--document-private-items"]);
     run_program(command.args(crates).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
@@ -107,7 +112,7 @@ fn licences(workspace: &Workspace) -> Result<()> {
 }
 
 fn rust_tests(workspace: &Workspace) -> Result<Command> {
-    let mut command = workspace.cargo(["test", "--release"]);
+    let mut command = workspace.cargo(["test"]);
     command
         .args(SERVER)
         .env("ZYRON_TEST_MODEL", checkpoint::ensure(workspace)?)

@@ -51,10 +51,6 @@ impl Workspace {
         for (name, _) in env::vars_os().filter(|(name, _)| is_about_this_program(&name.to_string_lossy())) {
             command.env_remove(name);
         }
-        if env::var("CI").as_deref() == Ok("true") {
-            // Nothing is compiled there a second time, and what is for that would cost minutes.
-            command.env("CARGO_INCREMENTAL", "0");
-        }
         command.current_dir(&self.root).args(args);
         command
     }
