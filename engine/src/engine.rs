@@ -90,6 +90,9 @@ pub struct GenerateRequest {
     pub prompt_logprobs: Option<usize>,
     /// Most tokens to generate. Prompt and answer together fit the model's context. 0 only reads the prompt.
     pub max_tokens: usize,
+    /// Whether the prompt's embedding is wanted. Only an embedding model makes one, and nothing else
+    /// ([`crate::Model::pooling`]).
+    pub embedding: bool,
     /// Whether nobody waits for the answer, so that it may come whenever there is nothing else to do.
     pub is_background: bool,
     /// Held as long as the engine works on the request, and dropped the moment it no longer does: the caller's right
@@ -111,9 +114,16 @@ impl GenerateRequest {
             logprobs: None,
             prompt_logprobs: None,
             max_tokens,
+            embedding: false,
             is_background: false,
             held: None,
         }
+    }
+
+    /// A request for the embedding of `prompt`.
+    #[must_use]
+    pub fn for_embedding(prompt: Vec<u32>) -> Self {
+        Self { embedding: true, ..Self::new(prompt, 0) }
     }
 }
 
@@ -131,6 +141,8 @@ pub enum Event {
     /// The prompt was read: an entry for each of its tokens but the first, which nothing precedes. Comes first, and
     /// only where it was asked for.
     Prompt(Vec<TokenLogprobs>),
+    /// The prompt's embedding, a vector of length 1: all there is, where one was asked for.
+    Embedding(Vec<f32>),
     /// A token was generated.
     Token(Token),
     /// The answer is complete.
@@ -186,6 +198,15 @@ pub enum EngineError {
     /// The model gave logits from which no token can be chosen.
     #[error("the model gave no finite logit")]
     NoFiniteLogit,
+    /// The model gave a vector without a direction.
+    #[error("the model gave a vector that is zero or not finite")]
+    NoEmbedding,
+    /// The backend cannot embed a single token.
+    #[error("this backend embeds no text of a single token")]
+    TooShort,
+    /// An embedding was asked of a model that generates text, or text of an embedding model.
+    #[error("the model is not for this kind of request")]
+    OtherKind,
     /// The backend let go of the request without a word: it has stopped, or panicked.
     #[error("the engine stopped while it was working on the request")]
     Stopped,

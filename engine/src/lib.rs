@@ -24,7 +24,7 @@ pub mod utf8;
 pub use engine::{Active, Engine, EngineError, Event, FinishReason, GenerateRequest, Generation, KvCacheUse, Token};
 pub use grammar::{Constraint, Grammar, GrammarCompiler, GrammarError};
 pub use logprobs::TokenLogprobs;
-pub use model::{Model, ModelError, Weights};
+pub use model::{Model, ModelError, Pooling, Weights};
 pub use sampler::Sampling;
 pub use sequence::{Sequence, Step};
 pub use template::{ChatTemplate, Conversation, TemplateError};

@@ -27,6 +27,29 @@ pub enum Weights {
     Safetensors(PathBuf),
 }
 
+/// How an embedding model makes one vector of those of a text's tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The first token's.
+    Cls,
+    /// The last token's.
+    Last,
+}
+
+impl Pooling {
+    /// Its name, as Sentence Transformers and vLLM have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Cls => "cls",
+            Self::Last => "last",
+        }
+    }
+}
+
 /// A model that can be loaded.
 #[derive(Debug)]
 pub struct Model {
@@ -55,6 +78,8 @@ pub struct Model {
     pub tokens: NamedTokens,
     /// Its chat template; a base model has none.
     pub template: Option<ChatTemplate>,
+    /// How it makes embeddings, where it is an embedding model; such a one generates no text.
+    pub pooling: Option<Pooling>,
 }
 
 /// Why a model cannot be served. Each message is one sentence for the operator, and whole: no source adds to it.
@@ -85,6 +110,14 @@ pub enum ModelError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        detail: String,
+    },
+    /// It is whole, and of a kind that cannot be served.
+    #[error("`{path}` cannot be served: {detail}")]
+    Unsupported {
+        /// The model.
+        path: PathBuf,
+        /// Why.
         detail: String,
     },
     /// The GGUF file is not usable.

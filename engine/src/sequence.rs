@@ -37,6 +37,7 @@ pub struct Sequence {
     max_tokens: usize,
     completion_tokens: usize,
     cached_tokens: usize,
+    embedding: bool,
     is_background: bool,
     _held: Option<Box<dyn Send + Sync>>,
 }
@@ -64,6 +65,7 @@ impl Sequence {
             max_tokens: request.max_tokens,
             completion_tokens: 0,
             cached_tokens: 0,
+            embedding: request.embedding,
             is_background: request.is_background,
             prompt: request.prompt,
             _held: request.held,
@@ -81,6 +83,26 @@ impl Sequence {
     #[must_use]
     pub fn is_background(&self) -> bool {
         self.is_background
+    }
+
+    /// Whether the prompt's embedding is wanted: [`Self::embed`] is all that is left to call.
+    #[must_use]
+    pub fn wants_embedding(&self) -> bool {
+        self.embedding
+    }
+
+    /// Sends the prompt's embedding, scaled to length 1, and ends the request.
+    pub fn embed(&mut self, mut vector: Vec<f32>) -> Step {
+        // In double precision: the squares of some models' values leave the range of single.
+        let length = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        if !length.is_finite() || length == 0.0 {
+            return self.fail(EngineError::NoEmbedding);
+        }
+        for value in &mut vector {
+            *value = (f64::from(*value) / length) as f32;
+        }
+        self.send(Event::Embedding(vector));
+        self.end()
     }
 
     /// Whether the prompt's own logits are wanted: [`Self::score`] and

@@ -67,12 +67,13 @@ impl Tokenizer {
         Self::from_bytes(&std::fs::read(path).map_err(invalid)?, end_of_sequence)
     }
 
-    /// Builds the tokenizer that a GGUF file describes in its metadata.
+    /// Builds the tokenizer that a GGUF file describes in its metadata. Where the file asks for that, a text ends with the
+    /// end-of-sequence token if `is_whole`: an embedding model reads whole texts, others go on with them.
     ///
     /// # Errors
     /// [`TokenizerError`], also for a kind of tokenizer not known here.
-    pub fn from_gguf(gguf: &Gguf) -> Result<Self, TokenizerError> {
-        let (json, end_of_sequence) = from_gguf::convert(gguf)?;
+    pub fn from_gguf(gguf: &Gguf, is_whole: bool) -> Result<Self, TokenizerError> {
+        let (json, end_of_sequence) = from_gguf::convert(gguf, is_whole)?;
         Self::from_json(&json, end_of_sequence)
     }
 
@@ -254,6 +255,8 @@ enum TokenBytes {
     ByteLevel,
     /// `▁` stands for a space and, where `byte_fallback`, `<0xE9>` for a byte, as in SentencePiece.
     SentencePiece { byte_fallback: bool },
+    /// A word begins without a mark and goes on with `##`, as in BERT. What the words were separated by is not kept.
+    WordPiece,
 }
 
 impl TokenBytes {
@@ -263,8 +266,10 @@ impl TokenBytes {
             Ok(Self::ByteLevel)
         } else if decoder.contains('▁') || decoder.contains(r#""Metaspace""#) {
             Ok(Self::SentencePiece { byte_fallback: decoder.contains(r#""ByteFallback""#) })
+        } else if decoder.contains(r#""WordPiece""#) {
+            Ok(Self::WordPiece)
         } else {
-            Err(TokenizerError::Invalid("only byte-level and SentencePiece tokenizers are supported".to_owned()))
+            Err(TokenizerError::Invalid("it is none of byte-level, SentencePiece and WordPiece".to_owned()))
         }
     }
 
@@ -298,6 +303,10 @@ impl TokenBytes {
                     _ => token.replace('▁', " ").into_bytes(),
                 }
             }
+            Self::WordPiece => match token.strip_prefix("##") {
+                Some(rest) => rest.as_bytes().to_vec(),
+                None => format!(" {token}").into_bytes(),
+            },
         }
     }
 }

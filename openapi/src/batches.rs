@@ -73,7 +73,8 @@ pub struct FileUpload {
 pub struct BatchRequest {
     /// The file, uploaded with the purpose `batch`.
     pub input_file_id: String,
-    /// Where all of its requests go: `/v1/chat/completions`, `/v1/completions` or `/v1/responses`.
+    /// Where all of its requests go: `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings` or
+    /// `/v1/responses`.
     pub endpoint: String,
     /// Always `24h`: what is not answered by then is not answered at all.
     pub completion_window: String,

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod batches;
 pub mod chat_completions;
 pub mod completions;
+pub mod embeddings;
 pub mod error;
 pub mod finance;
 pub mod health;
@@ -34,6 +35,7 @@ pub use chat_completions::{
     MessageContent, Role,
 };
 pub use completions::{Completion, CompletionRequest, Prompt};
+pub use embeddings::{Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage, EmbeddingVector, EncodingFormat};
 pub use error::{ErrorBody, ErrorResponse};
 pub use finance::{
     CheckedNumber, FinanceAnalysisRequest, FinanceFilesRequest, FinanceReport, FinanceTemplateList, ServerToolCall,

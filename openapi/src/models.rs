@@ -20,6 +20,10 @@ pub struct Model {
     pub architecture: String,
     /// Extension: the number format of its weights, such as `Q4_1` or `BF16`.
     pub quantization: String,
+    /// Extension: how it makes embeddings (`mean`, `cls` or `last`), where it is an embedding model: such a one answers at
+    /// `/v1/embeddings` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<String>,
     /// Extension: what it is and is not for, as far as its files say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

@@ -31,8 +31,8 @@ use crate::time::now;
 pub(crate) const WINDOW: &str = "24h";
 const WINDOW_SECONDS: u64 = 24 * 3600;
 /// Where requests of a batch may go.
-pub(crate) const ENDPOINTS: [&str; 4] =
-    ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/finance/analyses"];
+pub(crate) const ENDPOINTS: [&str; 5] =
+    ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/finance/analyses"];
 /// What a file is for.
 pub(crate) const INPUT: &str = "batch";
 const OUTPUT: &str = "batch_output";

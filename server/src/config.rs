@@ -263,6 +263,8 @@ pub struct LimitsConfig {
     pub max_choices: usize,
     /// Most prompts of one request.
     pub max_prompts: usize,
+    /// Most texts to embed of one request.
+    pub max_inputs: usize,
     /// Most tools of one request.
     pub max_tools: usize,
     /// The longest constraint.
@@ -434,6 +436,7 @@ impl Config {
             ("limits.max_stop_bytes", self.limits.max_stop_bytes as u64),
             ("limits.max_choices", self.limits.max_choices as u64),
             ("limits.max_prompts", self.limits.max_prompts as u64),
+            ("limits.max_inputs", self.limits.max_inputs as u64),
             ("limits.prepare_timeout_ms", self.limits.prepare_timeout_ms),
             ("limits.request_timeout_ms", self.limits.request_timeout_ms),
             ("responses.max_stored_bytes", self.responses.max_stored_bytes),

@@ -246,6 +246,7 @@ pub(crate) fn operation(facts: &Facts) -> Option<&'static str> {
         _ if facts.method != Method::POST => None,
         "/v1/chat/completions" | "/v1/responses" | "/v1/finance/analyses" => Some("chat"),
         "/v1/completions" => Some("text_completion"),
+        "/v1/embeddings" => Some("embeddings"),
         _ => None,
     }
 }

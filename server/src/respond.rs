@@ -5,6 +5,7 @@
 
 pub(crate) mod chat;
 pub(crate) mod completion;
+pub(crate) mod embedding;
 mod message;
 pub(crate) mod response;
 mod rounds;

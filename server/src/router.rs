@@ -7,8 +7,8 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::routes::{
-    admin, batches, chat_completions, completions, docs, files, finance, health, metrics, models, playground,
-    provenance, responses, tokenize, usage,
+    admin, batches, chat_completions, completions, docs, embeddings, files, finance, health, metrics, models,
+    playground, provenance, responses, tokenize, usage,
 };
 use crate::state::AppState;
 use crate::{document, middleware};
@@ -17,6 +17,7 @@ fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(document::skeleton())
         .routes(routes!(chat_completions::create))
         .routes(routes!(completions::create))
+        .routes(routes!(embeddings::create))
         .routes(routes!(responses::create))
         .routes(routes!(responses::retrieve, responses::delete))
         .routes(routes!(responses::cancel))

@@ -5,6 +5,7 @@ pub(crate) mod batches;
 pub(crate) mod chat_completions;
 pub(crate) mod completions;
 pub(crate) mod docs;
+pub(crate) mod embeddings;
 pub(crate) mod files;
 pub(crate) mod finance;
 pub(crate) mod health;

@@ -43,7 +43,7 @@ enum Passed {
 
 fn passed(method: &Method, route: &str) -> Passed {
     match route {
-        "/v1/chat/completions" | "/v1/completions" if method == Method::POST => Passed::Work,
+        "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings" if method == Method::POST => Passed::Work,
         "/v1/models" | "/v1/models/{model}" if method == Method::GET => Passed::Question,
         "/tokenize" | "/detokenize" | "/tokenizer_info" | "/v1/finance/analyses" => Passed::Refused,
         _ if route.starts_with("/v1/responses") || route.starts_with("/v1/admin/") => Passed::Refused,

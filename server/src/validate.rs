@@ -2,6 +2,7 @@
 
 mod completion;
 mod constraint;
+mod embedding;
 mod finance;
 mod messages;
 mod refuse;
@@ -30,6 +31,7 @@ use crate::error::ApiError;
 use crate::serving::Serving;
 
 pub(crate) use self::completion::{CompletionJob, DEFAULT_TOKENS, completion};
+pub(crate) use self::embedding::embedding;
 pub(crate) use self::finance::{Finance, Plan};
 pub(crate) use self::response::{ResponseJob, remember, response};
 pub(crate) use self::tokenize::{detokenize, tokenize};
@@ -183,6 +185,7 @@ impl Ask {
     /// # Errors
     /// [`ApiError::ContextLengthExceeded`] where there is no room for what is asked for, or for one token.
     pub(crate) async fn prepare(self, serving: &Arc<Serving>, limits: &LimitsConfig) -> Result<Job, ApiError> {
+        refuse::embedding_model(serving)?;
         let Self { param, conversation, continue_final, tools, form, sampling, mut stop, logprobs, .. } = self;
         let format = serving.tool_format;
         let mut shown_control = Vec::new();

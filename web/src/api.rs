@@ -47,10 +47,11 @@ impl Failure {
     }
 }
 
-/// The models served.
+/// The models that can be asked.
 pub(crate) async fn models(key: &str) -> Result<Vec<Model>, Failure> {
-    let models = get("/v1/models", key).await?.all("data", Model::of);
-    models.filter(|models| !models.is_empty()).ok_or_else(|| malformed("there is no list of models"))
+    let mut models = get("/v1/models", key).await?.all("data", Model::of).unwrap_or_default();
+    models.retain(|model| model.answers);
+    if models.is_empty() { Err(malformed("there is no model that answers")) } else { Ok(models) }
 }
 
 /// The analyses on offer.

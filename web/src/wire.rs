@@ -14,6 +14,8 @@ pub(crate) struct Model {
     pub(crate) quantization: String,
     /// What it is and is not for.
     pub(crate) description: Option<String>,
+    /// Whether it answers, and does not only make embeddings.
+    pub(crate) answers: bool,
 }
 
 /// An analysis on offer.
@@ -102,6 +104,7 @@ impl Model {
             context_length: model.number("context_length")?,
             quantization: model.text("quantization")?,
             description: model.text("description"),
+            answers: model.text("pooling").is_none(),
         })
     }
 }

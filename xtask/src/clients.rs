@@ -77,6 +77,7 @@ fn against(servers: &Servers, workspace: &Workspace, fast: bool, steps: &mut Ste
         return Ok(());
     }
     steps.step("LangChain", || servers.run(pytest(workspace, "tests/langchain")))?;
+    steps.step("embeddings", || run_program(&mut with_binary(workspace, "tests/embeddings")))?;
     steps.step("Triton's client", || servers.run(with_binary(workspace, "tests/triton")))?;
     steps.step("Prometheus and OpenTelemetry", || servers.run(with_binary(workspace, "tests/operations")))?;
     steps.step("schemathesis", || servers.run(schemathesis(workspace)))?;
@@ -100,7 +101,7 @@ fn schemathesis(workspace: &Workspace) -> Command {
 pub(crate) fn fuzz(workspace: &Workspace, examples: u32) -> Result<()> {
     setup::for_tests(workspace, true)?;
     web::build(workspace)?;
-    run_program(test::server_crates(&mut workspace.cargo(["build", "--release"])))?;
+    run_program(test::server_crates(&mut workspace.cargo(["build"])))?;
     let server = scripted(workspace, "scripted.log", &["--store"])?;
     let mut search = schemathesis(workspace);
     search.env("ZYRON_SCRIPTED_URL", server.url()).env("ZYRON_SCHEMATHESIS_EXAMPLES", examples.to_string());
@@ -111,7 +112,7 @@ pub(crate) fn fuzz(workspace: &Workspace, examples: u32) -> Result<()> {
 /// How large the page is, how soon it is there, how even its frames are: figures into `folder`.
 pub(crate) fn measure_page(workspace: &Workspace, folder: &Path) -> Result<()> {
     setup::for_tests(workspace, false)?;
-    run_program(test::server_crates(&mut workspace.cargo(["build", "--release"])))?;
+    run_program(test::server_crates(&mut workspace.cargo(["build"])))?;
     let server = scripted(workspace, "scripted.log", &[])?;
     let mut measure = python::program(workspace, "node");
     measure.current_dir(workspace.path("tests/browser")).arg("measure.js").arg(folder);

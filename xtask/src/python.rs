@@ -14,8 +14,9 @@ use crate::process::{run, succeeds};
 use crate::workspace::Workspace;
 
 /// Every version the tests install is in one of these.
-const REQUIREMENTS: [&str; 8] = [
+const REQUIREMENTS: [&str; 9] = [
     "tests/sdk/python/requirements.txt",
+    "tests/embeddings/requirements.txt",
     "tests/langchain/requirements.txt",
     "tests/lm_eval/requirements.txt",
     "tests/operations/requirements.txt",

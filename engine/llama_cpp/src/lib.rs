@@ -3,8 +3,9 @@
 //! llama.cpp computes logits for a batch of tokens of many sequences. What goes into a batch is decided here, by a
 //! scheduler of ours on a thread of its own ([`scheduler`]): every running answer gets its next token in each step,
 //! and the prompts of others are read beside them, a piece at a time ([`pace`]). Prefixes that requests have in common
-//! are computed once ([`kv_cache`]). Sampling, stop strings and the rest are `zyron-engine`'s.
+//! are computed once ([`kv_cache`]). An embedding model has a simpler loop ([`embedder`]). Sampling, stop strings and the rest are `zyron-engine`'s.
 
+mod embedder;
 #[expect(unsafe_code)]
 mod invariant;
 mod kv_cache;
@@ -37,6 +38,7 @@ pub struct LlamaCppEngine {
     arrivals: Option<mpsc::Sender<Arrival>>,
     thread: Option<JoinHandle<()>>,
     loaded: Loaded,
+    makes_embeddings: bool,
     active: Arc<AtomicUsize>,
     held: Arc<Held>,
 }
@@ -71,12 +73,20 @@ impl LlamaCppEngine {
         // llama.cpp's context stays on the thread that made it; the thread ends when the engine is dropped.
         let held = Arc::<Held>::default();
         let reports = Arc::clone(&held);
+        let makes_embeddings = model.pooling.is_some();
         let thread = std::thread::Builder::new()
             .name("llama.cpp".to_owned())
             .spawn(move || load::run(&model, &options, receiver, &reports, ready))
             .map_err(|error| LoadError::Failed(error.to_string()))?;
         let loaded = loaded.await.map_err(|_| LoadError::Failed("its thread panicked".to_owned()))??;
-        Ok(Self { arrivals: Some(arrivals), thread: Some(thread), loaded, active: Arc::default(), held })
+        Ok(Self {
+            arrivals: Some(arrivals),
+            thread: Some(thread),
+            loaded,
+            makes_embeddings,
+            active: Arc::default(),
+            held,
+        })
     }
 
     /// What the model was loaded with.
@@ -114,7 +124,7 @@ impl Engine for LlamaCppEngine {
     }
 
     fn kv_cache(&self) -> Option<KvCacheUse> {
-        Some(KvCacheUse {
+        (!self.makes_embeddings).then(|| KvCacheUse {
             used_tokens: self.held.used.load(Ordering::Relaxed),
             kept_tokens: self.held.kept.load(Ordering::Relaxed),
             size_tokens: self.loaded.kv_cache_tokens,
@@ -130,7 +140,9 @@ impl Engine for LlamaCppEngine {
         let active = Active::new(&self.active);
         if sequence.prompt().is_empty() {
             sequence.fail(EngineError::Backend("the prompt is empty".to_owned()));
-        } else if sequence.only_reads() && !sequence.wants_prompt_logits() {
+        } else if sequence.wants_embedding() != self.makes_embeddings {
+            sequence.fail(EngineError::OtherKind);
+        } else if sequence.only_reads() && !sequence.wants_prompt_logits() && !sequence.wants_embedding() {
             sequence.end();
         } else if let Some(arrivals) = &self.arrivals {
             // Where the thread has ended, the sequence is dropped, which tells its reader.

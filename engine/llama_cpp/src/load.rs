@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
-use llama_cpp_2::context::params::{self, LlamaContextParams};
+use llama_cpp_2::context::params::{self, LlamaContextParams, LlamaPoolingType};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
@@ -15,8 +15,9 @@ use tracing::dispatcher::{get_default, with_default};
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
-use zyron_engine::{Model, Weights};
+use zyron_engine::{Model, Pooling, Weights};
 
+use crate::embedder::Embedder;
 use crate::invariant;
 use crate::kv_cache::Layout;
 use crate::scheduler::{Arrival, Scheduler};
@@ -30,6 +31,11 @@ const PADDING: usize = 256;
 const IDLE: usize = 1;
 /// Requests at once, at most: llama.cpp's own limit is 256 sequences, busy and idle ones.
 const MOST_SEQUENCES: usize = 256 / (1 + IDLE);
+/// Texts that are embedded at once, at most: llama.cpp's limit.
+const MOST_TEXTS: usize = 256;
+/// The longest text, in tokens, that is embedded where nobody says otherwise: one is computed in one piece, whose memory
+/// grows with its length.
+const USUAL_TEXT: usize = 8192;
 /// Bytes for the cache of a machine without a GPU, unless a whole context takes more: they are written once at the
 /// start, which takes seconds for each gigabyte.
 const USUAL: u64 = 2_000_000_000;
@@ -102,8 +108,8 @@ pub enum LoadError {
     )]
     Architecture(String),
     /// More requests at once than llama.cpp has sequences for.
-    #[error("`engine.max_sequences` is {0}, and llama.cpp runs {MOST_SEQUENCES} at most")]
-    Sequences(usize),
+    #[error("`engine.max_sequences` is {0}, and llama.cpp runs {1} at most")]
+    Sequences(usize, usize),
     /// Not even a short request fits.
     #[error(
         "a cache of {tokens} tokens needs {needed} MB of memory and {free} MB may be used for it; see `engine.kv_cache_mb` and `models.memory_mb`"
@@ -126,6 +132,10 @@ pub enum LoadError {
     Failed(String),
 }
 
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
+}
+
 fn failed(error: impl std::fmt::Display) -> LoadError {
     LoadError::Failed(error.to_string())
 }
@@ -142,30 +152,96 @@ pub(crate) fn run(
         Ok(weights) => weights,
         Err(error) => return drop(ready.send(Err(error))),
     };
-    let started = Plan::new(model, &weights, options).and_then(|plan| {
-        invariant::set(options.batch_invariant);
-        let context = with_reason(|| weights.new_context(backend()?, plan.params(options)).map_err(failed))?;
-        let mut scheduler = Scheduler::new(
-            context,
-            Arc::clone(model),
-            plan.layout,
-            plan.slots,
-            plan.loaded.sequences,
-            options.step_stretch.max(1.0),
-            has_window(model, &weights),
-        );
-        scheduler.warm_up().map_err(failed)?;
-        Ok((scheduler, plan.loaded))
-    });
+    invariant::set(options.batch_invariant);
+    match model.pooling {
+        None => serve(scheduler(model, &weights, options), ready, |mut scheduler| scheduler.run(&arrivals, held)),
+        Some(pooling) => {
+            let embedder = embedder(model, &weights, pooling, options);
+            serve(embedder, ready, |mut embedder| embedder.run(&arrivals));
+        }
+    }
+}
+
+/// Says whether there is something to run, and runs it.
+fn serve<T>(
+    started: Result<(T, Loaded), LoadError>,
+    ready: oneshot::Sender<Result<Loaded, LoadError>>,
+    run: impl FnOnce(T),
+) {
     match started {
-        Ok((mut scheduler, loaded)) => {
+        Ok((runs, loaded)) => {
             // Nobody waits for it any more: nobody will ask either.
             if ready.send(Ok(loaded)).is_ok() {
-                scheduler.run(&arrivals, held);
+                run(runs);
             }
         }
         Err(error) => drop(ready.send(Err(error))),
     }
+}
+
+fn scheduler<'model>(
+    model: &Arc<Model>,
+    weights: &'model LlamaModel,
+    options: &LoadOptions,
+) -> Result<(Scheduler<'model>, Loaded), LoadError> {
+    let plan = Plan::new(model, weights, options)?;
+    let context = with_reason(|| weights.new_context(backend()?, plan.params(options)).map_err(failed))?;
+    let mut scheduler = Scheduler::new(
+        context,
+        Arc::clone(model),
+        plan.layout,
+        plan.slots,
+        plan.loaded.sequences,
+        options.step_stretch.max(1.0),
+        has_window(model, weights),
+    );
+    scheduler.warm_up().map_err(failed)?;
+    Ok((scheduler, plan.loaded))
+}
+
+fn embedder<'model>(
+    model: &Model,
+    weights: &'model LlamaModel,
+    pooling: Pooling,
+    options: &LoadOptions,
+) -> Result<(Embedder<'model>, Loaded), LoadError> {
+    let context_length = match options.context_length {
+        0 => model.context_length.min(USUAL_TEXT),
+        tokens => tokens.min(model.context_length),
+    };
+    let sequences = match options.max_sequences {
+        0 => USUAL_SEQUENCES,
+        count if count > MOST_TEXTS => return Err(LoadError::Sequences(count, MOST_TEXTS)),
+        count => count,
+    };
+    // A text is computed in one piece, and short ones together.
+    let tokens = context_length.max(BATCH).next_multiple_of(PADDING);
+    let keeps = has_kv_cache(model);
+    let bytes = if keeps { tokens as u64 * bytes_per_token(model, weights, options.kv_cache_type) } else { 0 };
+    let left = options.memory_bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(weights.size()));
+    if bytes > left {
+        return Err(LoadError::Memory { tokens, needed: megabytes(bytes), free: megabytes(left) });
+    }
+    let params = common_params(options, tokens, sequences)
+        .with_n_ubatch(small(tokens))
+        .with_n_batch(small(tokens))
+        .with_kv_unified(true)
+        .with_embeddings(true)
+        .with_pooling_type(match pooling {
+            Pooling::Mean => LlamaPoolingType::Mean,
+            Pooling::Cls => LlamaPoolingType::Cls,
+            Pooling::Last => LlamaPoolingType::Last,
+        });
+    let context = with_reason(|| weights.new_context(backend()?, params).map_err(failed))?;
+    let mut embedder = Embedder::new(context, tokens, sequences);
+    embedder.warm_up().map_err(failed)?;
+    let kv_cache_tokens = if keeps { tokens } else { 0 };
+    Ok((embedder, Loaded { sequences, context_length, kv_cache_tokens, kv_cache_bytes: bytes }))
+}
+
+/// Whether the model keeps keys and values from one token to the next. Those that read a text in both directions do not.
+fn has_kv_cache(model: &Model) -> bool {
+    !["bert", "embedding"].iter().any(|family| model.architecture.contains(family))
 }
 
 /// llama.cpp is started once in a process, and not ended.
@@ -259,7 +335,6 @@ impl Plan {
             // The weights are there already.
             (0, free) => usual_cache(free.min(left), whole_context, true),
             (bytes, _) if bytes > left => {
-                let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
                 let tokens = usize::try_from(bytes / per_token.max(1)).unwrap_or(usize::MAX);
                 return Err(LoadError::Memory { tokens, needed: megabytes(bytes), free: megabytes(left) });
             }
@@ -270,7 +345,7 @@ impl Plan {
         let sequences = match options.max_sequences {
             0 if is_exact && whole >= FEW => whole.min(USUAL_SEQUENCES),
             0 => USUAL_SEQUENCES,
-            count if count > MOST_SEQUENCES => return Err(LoadError::Sequences(count)),
+            count if count > MOST_SEQUENCES => return Err(LoadError::Sequences(count, MOST_SEQUENCES)),
             count => count,
         };
         Self::within(bytes, per_token, context, options.context_length != 0, sequences)
@@ -299,7 +374,6 @@ impl Plan {
         let pool = tokens - tokens % PADDING;
         // A shorter context than was asked for would be a surprise; than the model could do, is only what fits.
         if pool == 0 || (is_wanted && pool < room) {
-            let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
             let tokens = if is_wanted { room } else { PADDING };
             let needed = megabytes(tokens as u64 * per_token);
             return Err(LoadError::Memory { tokens, needed, free: megabytes(bytes) });
@@ -309,41 +383,49 @@ impl Plan {
     }
 
     fn params(&self, options: &LoadOptions) -> LlamaContextParams {
-        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let threads = match options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
-        let threads = i32::try_from(threads).unwrap_or(1);
-        let kind = match options.kv_cache_type {
-            KvCacheType::F32 => params::KvCacheType::F32,
-            KvCacheType::F16 => params::KvCacheType::F16,
-            KvCacheType::Q8_0 => params::KvCacheType::Q8_0,
-        };
-        // The fused kernels read keys and values as F16, whatever the cache has.
-        let attention = match options.kv_cache_type {
-            KvCacheType::F32 => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED,
-            KvCacheType::F16 | KvCacheType::Q8_0 => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO,
-        };
         let (cells, unified) = match self.layout {
             Layout::Streams { tokens } => (tokens * self.slots, false),
             Layout::Pool { tokens } => (tokens, true),
         };
-        LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(small(cells)))
+        common_params(options, cells, self.slots)
             // A token for each sequence comes on top of a prompt's piece.
             .with_n_batch(small(BATCH + self.slots))
             .with_n_ubatch(small(BATCH))
-            .with_n_seq_max(small(self.slots))
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads)
             .with_kv_unified(unified)
-            .with_flash_attention_policy(attention)
-            .with_type_k(kind)
-            .with_type_v(kind)
             // A sliding window would forget what a later request could share.
             .with_swa_full(true)
     }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// What a context has, whatever it is for.
+fn common_params(options: &LoadOptions, cells: usize, sequences: usize) -> LlamaContextParams {
+    let threads = match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let threads = i32::try_from(threads).unwrap_or(1);
+    let kind = match options.kv_cache_type {
+        KvCacheType::F32 => params::KvCacheType::F32,
+        KvCacheType::F16 => params::KvCacheType::F16,
+        KvCacheType::Q8_0 => params::KvCacheType::Q8_0,
+    };
+    // The fused kernels read keys and values as F16, whatever the cache has.
+    let attention = match options.kv_cache_type {
+        KvCacheType::F32 => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        KvCacheType::F16 | KvCacheType::Q8_0 => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO,
+    };
+    LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(small(cells)))
+        .with_n_seq_max(small(sequences))
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads)
+        .with_flash_attention_policy(attention)
+        .with_type_k(kind)
+        .with_type_v(kind)
 }
 
 /// A number in the file's metadata, among those of the model's architecture.

@@ -5,6 +5,7 @@
 //! (templates, tokenization, sampling, stop strings, a prefix cache that matches beyond the real KV cache) is off.
 
 mod decoder;
+mod embedding;
 mod load;
 mod scoring;
 
@@ -52,6 +53,10 @@ impl MistralrsEngine {
         Ok(engine)
     }
 
+    fn makes_embeddings(&self) -> bool {
+        self.runner.model.pooling.is_some()
+    }
+
     /// mistral.rs itself, for benchmarks that compare with it.
     #[must_use]
     pub fn mistralrs(&self) -> &Arc<MistralRs> {
@@ -71,7 +76,7 @@ impl Runner {
     fn generate(&self, prompt: Vec<u32>, max_tokens: usize, sequence: Sequence, active: Active) {
         let (responses, receiver) = mpsc::channel(decoder::RESPONSES);
         let decoder = Decoder::new(sequence, Arc::clone(&self.model), receiver, active);
-        let mut request = self.request(prompt, responses);
+        let mut request = self.request(RequestMessage::CompletionTokens(prompt), responses);
         request.sampling_params.max_len = Some(max_tokens);
         request.logits_processors = Some(vec![Arc::new(decoder)]);
         // Where it is refused the request, and the decoder in it, is dropped: its reader is told that the engine
@@ -79,9 +84,9 @@ impl Runner {
         self.send(request);
     }
 
-    fn request(&self, prompt: Vec<u32>, response: mpsc::Sender<Response>) -> NormalRequest {
+    fn request(&self, messages: RequestMessage, response: mpsc::Sender<Response>) -> NormalRequest {
         NormalRequest {
-            messages: RequestMessage::CompletionTokens(prompt),
+            messages,
             sampling_params: SamplingParams {
                 // The decoder leaves one token to choose from; without a temperature that is a plain argmax.
                 temperature: Some(0.0),
@@ -139,6 +144,10 @@ impl Engine for MistralrsEngine {
         let active = Active::new(&self.active);
         if sequence.prompt().is_empty() {
             sequence.fail(EngineError::Backend("the prompt is empty".to_owned()));
+        } else if sequence.wants_embedding() != self.makes_embeddings() {
+            sequence.fail(EngineError::OtherKind);
+        } else if sequence.wants_embedding() {
+            tokio::spawn(embedding::run(self.runner.clone(), sequence, active));
         } else if sequence.wants_prompt_logits() {
             tokio::spawn(scoring::run(self.runner.clone(), max_tokens, sequence, active));
         } else if sequence.only_reads() {

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mistralrs::core::{
-    AutoDeviceMapParams, DefaultSchedulerMethod, DeviceMapSetting, GGUFLoaderBuilder, GGUFSpecificConfig, IsqType,
-    Loader, MistralRs, MistralRsBuilder, ModelDType, NormalLoaderBuilder, NormalLoaderType, NormalSpecificConfig,
-    SchedulerConfig, TokenSource, parse_isq_value,
+    AutoDeviceMapParams, DefaultSchedulerMethod, DeviceMapSetting, EmbeddingLoaderBuilder, EmbeddingLoaderType,
+    EmbeddingSpecificConfig, GGUFLoaderBuilder, GGUFSpecificConfig, IsqType, Loader, MistralRs, MistralRsBuilder,
+    ModelDType, NormalLoaderBuilder, NormalLoaderType, NormalSpecificConfig, SchedulerConfig, TokenSource,
+    parse_isq_value,
 };
 use mistralrs::{Device, best_device};
 use thiserror::Error;
-use zyron_engine::{Engine, Event, GenerateRequest, Model, Weights};
+use zyron_engine::{Engine, Event, GenerateRequest, Model, Pooling, Weights};
 
 use crate::MistralrsEngine;
 
@@ -131,9 +132,14 @@ async fn build(model: &Model, options: &LoadOptions) -> Result<Arc<MistralRs>, L
 /// Whether mistral.rs has code for a model of this architecture, in a file of this kind.
 #[must_use]
 pub fn is_supported(model: &Model) -> bool {
-    match &model.weights {
-        Weights::Gguf(_) => GGUF_ARCHITECTURES.contains(&model.architecture.as_str()),
-        Weights::Safetensors(_) => NormalLoaderType::from_causal_lm_name(&model.architecture).is_ok(),
+    match (&model.weights, model.pooling) {
+        (Weights::Gguf(_), None) => GGUF_ARCHITECTURES.contains(&model.architecture.as_str()),
+        // Its own code would generate text with them.
+        (Weights::Gguf(_), Some(_)) => false,
+        (Weights::Safetensors(_), None) => NormalLoaderType::from_causal_lm_name(&model.architecture).is_ok(),
+        // What it does for the first token's vector is to panic.
+        (Weights::Safetensors(_), Some(Pooling::Cls)) => false,
+        (Weights::Safetensors(_), Some(_)) => EmbeddingLoaderType::from_causal_lm_name(&model.architecture).is_ok(),
     }
 }
 
@@ -148,6 +154,11 @@ fn loader(model: &Model) -> Result<Box<dyn Loader>, LoadError> {
             let file = text(Path::new(path.file_name().unwrap_or_default()))?;
             let config = GGUFSpecificConfig::default();
             Ok(GGUFLoaderBuilder::new(None, None, folder, vec![file], config, false, None).build())
+        }
+        Weights::Safetensors(folder) if model.pooling.is_some() => {
+            let kind = EmbeddingLoaderType::from_causal_lm_name(&model.architecture).map_err(|_| unsupported())?;
+            let config = EmbeddingSpecificConfig::default();
+            Ok(EmbeddingLoaderBuilder::new(config, None, Some(text(folder)?)).build(Some(kind)))
         }
         Weights::Safetensors(folder) => {
             let kind = NormalLoaderType::from_causal_lm_name(&model.architecture).map_err(|_| unsupported())?;
@@ -180,12 +191,16 @@ fn resolve_isq(given: &str, model: &Model, device: &Device) -> Result<IsqType, L
     parse_isq_value(given, Some(device)).map_err(|detail| LoadError::UnknownIsq { given: given.to_owned(), detail })
 }
 
-/// Generates one token. Kernels that lack a number format, and damaged weights, show here.
+/// Generates one token, or embeds two. Kernels that lack a number format, and damaged weights, show here.
 pub(crate) async fn warm_up(engine: &MistralrsEngine) -> Result<(), LoadError> {
-    let mut generation = engine.generate(GenerateRequest::new(vec![0], 1));
+    let request = match engine.makes_embeddings() {
+        true => GenerateRequest::for_embedding(vec![0, 0]),
+        false => GenerateRequest::new(vec![0], 1),
+    };
+    let mut generation = engine.generate(request);
     loop {
         match generation.recv().await {
-            Event::Prompt(_) | Event::Token(_) => {}
+            Event::Prompt(_) | Event::Embedding(_) | Event::Token(_) => {}
             Event::Finished { .. } => return Ok(()),
             Event::Failed(error) => return Err(LoadError::WarmUp(error.to_string())),
         }

@@ -3,7 +3,7 @@
 //! The answer's first token comes from the last of these rows. Where more are wanted, a second request generates them,
 //! which reads the prompt again.
 
-use mistralrs::{DType, Response, Tensor};
+use mistralrs::{DType, RequestMessage, Response, Tensor};
 use tokio::sync::mpsc;
 use zyron_engine::{Active, EngineError, Sequence, Step};
 
@@ -34,7 +34,7 @@ pub(crate) async fn run(runner: Runner, max_tokens: usize, mut sequence: Sequenc
 /// The logits after each token of the prompt, as parts of some rows each.
 async fn logits(runner: &Runner, prompt: Vec<u32>) -> Result<Vec<Tensor>, String> {
     let (responses, mut receiver) = mpsc::channel(crate::decoder::RESPONSES);
-    let mut request = runner.request(prompt, responses);
+    let mut request = runner.request(RequestMessage::CompletionTokens(prompt), responses);
     request.return_raw_logits = true;
     runner.send(request);
     while let Some(response) = receiver.recv().await {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use super::gguf_file::tests::{entries, sentence_piece_entries, strings};
+use super::gguf_file::tests::{entries, sentence_piece_entries, strings, unigram_entries, word_piece_entries};
 use super::safetensors_folder::tests::folder;
 use super::{Model, ModelError};
 use crate::Conversation;
@@ -71,8 +71,8 @@ fn gguf(entries: &[(&str, Value)]) -> (Vec<u8>, usize) {
     (header(entries, &tensors), 64 + 16)
 }
 
-fn both_tokenizers() -> [Vec<(&'static str, Value)>; 2] {
-    [entries(), sentence_piece_entries()].map(|mut entries| {
+fn all_tokenizers() -> [Vec<(&'static str, Value)>; 4] {
+    [entries(), sentence_piece_entries(), word_piece_entries(), unigram_entries()].map(|mut entries| {
         entries.push(("tokenizer.chat_template", Value::String("{% for m in messages %}{{ m }}{% endfor %}".into())));
         entries
     })
@@ -97,7 +97,7 @@ fn assert_refused(what: &str, opened: Result<(), ModelError>, said: &str) {
 
 #[test]
 fn every_truncation_of_a_gguf_file_is_an_error() {
-    for entries in both_tokenizers() {
+    for entries in all_tokenizers() {
         let (header, weights) = gguf(&entries);
         let whole = header.len() + weights;
         let file = write(&[header, vec![0; weights]].concat());
@@ -114,7 +114,7 @@ fn a_gguf_header_with_any_bytes_is_an_error_or_a_model() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("model.gguf");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for entries in both_tokenizers() {
+    for entries in all_tokenizers() {
         let (header, weights) = gguf(&entries);
         let whole = [&header[..], &vec![0; weights]].concat();
         for _ in 0..FLIPS {

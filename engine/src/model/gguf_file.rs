@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Model, ModelError, Weights, name_of};
+use super::{Model, ModelError, Pooling, Weights, name_of};
 use crate::gguf::{Gguf, GgufError};
 use crate::template::NamedTokens;
 use crate::tokenizer::Tokenizer;
@@ -16,8 +16,10 @@ pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
         .ok()
         .filter(|&length| length > 0)
         .ok_or_else(|| refused(GgufError::MissingKey(format!("{architecture}.context_length"))))?;
-    let tokenizer =
-        Tokenizer::from_gguf(&gguf).map_err(|reason| ModelError::Tokenizer { path: path.to_owned(), reason })?;
+    let pooling = pooling(&gguf, &architecture)
+        .map_err(|detail| ModelError::Unsupported { path: path.to_owned(), detail: detail.to_owned() })?;
+    let tokenizer = Tokenizer::from_gguf(&gguf, pooling.is_some())
+        .map_err(|reason| ModelError::Tokenizer { path: path.to_owned(), reason })?;
     let named = |key: &str| {
         let id = usize::try_from(gguf.uint(key)?).ok()?;
         gguf.require_strings("tokenizer.ggml.tokens").ok()?.get(id).map(|token| (*token).to_owned())
@@ -37,14 +39,30 @@ pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
         tokenizer,
         tokens,
         template,
+        pooling,
     })
+}
+
+/// How the model makes embeddings: `pooling_type`, as llama.cpp numbers it.
+fn pooling(gguf: &Gguf, architecture: &str) -> Result<Option<Pooling>, &'static str> {
+    match gguf.uint(&format!("{architecture}.pooling_type")) {
+        Some(1) => Ok(Some(Pooling::Mean)),
+        Some(2) => Ok(Some(Pooling::Cls)),
+        Some(3) => Ok(Some(Pooling::Last)),
+        Some(4) => Err("it ranks texts by a question, and neither generates nor embeds them"),
+        // Those of BERT's family read in both directions, and can do nothing else.
+        _ if architecture.contains("bert") => {
+            Err("it is an embedding model and does not say how it makes one vector of many (`pooling_type`)")
+        }
+        _ => Ok(None),
+    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use std::path::Path;
 
-    use super::open;
+    use super::{Pooling, open};
     use crate::gguf::Value;
     use crate::gguf::tests::{sample, write};
 
@@ -86,7 +104,13 @@ pub(super) mod tests {
     fn what_is_wrong_is_said() {
         assert!(refusal(|entries| entries.truncate(1)).contains("llama.context_length"));
         assert!(refusal(|entries| entries[3].1 = Value::String("klingon".into())).contains("klingon"));
-        assert!(refusal(|entries| entries[2].1 = Value::String("bert".into())).contains("bert"));
+        assert!(refusal(|entries| entries[2].1 = Value::String("rwkv".into())).contains("rwkv"));
+        assert!(refusal(|entries| entries.push(("llama.pooling_type", Value::Int(4)))).contains("it ranks texts"));
+        let bidirectional = |entries: &mut Vec<(&'static str, Value)>| {
+            entries[0].1 = Value::String("nomic-bert".into());
+            entries.push(("nomic-bert.context_length", Value::Int(64)));
+        };
+        assert!(refusal(bidirectional).contains("`pooling_type`"));
         assert!(refusal(|entries| entries[6].1 = strings(&["a z"])).contains("tokenizer"));
         assert!(open(Path::new("Cargo.toml")).unwrap_err().to_string().contains("not a GGUF file"));
     }
@@ -106,6 +130,76 @@ pub(super) mod tests {
             ("tokenizer.ggml.bos_token_id", Value::Int(1)),
             ("tokenizer.ggml.eos_token_id", Value::Int(2)),
         ]
+    }
+
+    pub(in crate::model) fn word_piece_entries() -> Vec<(&'static str, Value)> {
+        let text = |text: &str| Value::String(text.to_owned());
+        vec![
+            ("general.architecture", text("bert")),
+            ("bert.context_length", Value::Int(64)),
+            ("bert.pooling_type", Value::Int(1)),
+            ("tokenizer.ggml.model", text("bert")),
+            ("tokenizer.ggml.tokens", strings(&["[UNK]", "[CLS]", "[SEP]", "▁bilan", "▁e", "s", "▁,"])),
+            ("tokenizer.ggml.token_type", Value::Array([3, 3, 3, 1, 1, 1, 1].map(Value::Int).to_vec())),
+            ("tokenizer.ggml.unknown_token_id", Value::Int(0)),
+            ("tokenizer.ggml.cls_token_id", Value::Int(1)),
+            ("tokenizer.ggml.seperator_token_id", Value::Int(2)),
+        ]
+    }
+
+    pub(in crate::model) fn unigram_entries() -> Vec<(&'static str, Value)> {
+        let text = |text: &str| Value::String(text.to_owned());
+        let scores = [0.0, 0.0, 0.0, -3.0, -4.0, -5.0, -2.0];
+        vec![
+            ("general.architecture", text("bert")),
+            ("bert.context_length", Value::Int(64)),
+            ("bert.pooling_type", Value::Int(2)),
+            ("tokenizer.ggml.model", text("t5")),
+            ("tokenizer.ggml.tokens", strings(&["<s>", "</s>", "<unk>", "▁a", "b", "▁", "▁ab"])),
+            ("tokenizer.ggml.scores", Value::Array(scores.map(Value::Float).to_vec())),
+            ("tokenizer.ggml.token_type", Value::Array([3, 3, 2, 1, 1, 1, 1].map(Value::Int).to_vec())),
+            ("tokenizer.ggml.bos_token_id", Value::Int(0)),
+            ("tokenizer.ggml.eos_token_id", Value::Int(1)),
+        ]
+    }
+
+    #[test]
+    fn word_pieces_are_those_of_bert() {
+        let file = write(&sample(&word_piece_entries()));
+        let model = open(&file.path()).unwrap();
+        assert_eq!(model.pooling, Some(Pooling::Mean));
+        // Without capitals in its vocabulary it keeps neither case nor accents.
+        assert_eq!(model.tokenizer.encode("Bilans, É zzz", true).unwrap(), [1, 3, 5, 6, 4, 0, 2]);
+        assert_eq!(model.tokenizer.encode("bilan", false).unwrap(), [3]);
+        assert_eq!((model.tokenizer.text_bytes(3), model.tokenizer.text_bytes(5)), (&b" bilan"[..], &b"s"[..]));
+        let mut cased = word_piece_entries();
+        cased[4].1 = strings(&["[UNK]", "[CLS]", "[SEP]", "▁bilan", "▁É", "s", "▁,"]);
+        let tokenizer = open(&write(&sample(&cased)).path()).unwrap().tokenizer;
+        assert_eq!(tokenizer.encode("bilan É Bilan", true).unwrap(), [1, 3, 4, 0, 2]);
+    }
+
+    #[test]
+    fn a_unigram_model_takes_the_likeliest_pieces() {
+        let file = write(&sample(&unigram_entries()));
+        let model = open(&file.path()).unwrap();
+        assert_eq!(model.pooling, Some(Pooling::Cls));
+        assert_eq!(model.tokenizer.encode("  ab   a z ", true).unwrap(), [0, 6, 3, 5, 2, 1]);
+        assert_eq!(model.tokenizer.text_bytes(6), b" ab");
+    }
+
+    #[test]
+    fn only_an_embedding_model_s_texts_are_ended() {
+        let mut ended = entries();
+        ended.extend([
+            ("tokenizer.ggml.eos_token_id", Value::Int(4)),
+            ("tokenizer.ggml.add_eos_token", Value::Bool(true)),
+        ]);
+        let encode = |entries: &[(&str, Value)]| {
+            open(&write(&sample(entries)).path()).unwrap().tokenizer.encode("ab", true).unwrap()
+        };
+        assert_eq!(encode(&ended), [3]);
+        ended.push(("llama.pooling_type", Value::Int(3)));
+        assert_eq!(encode(&ended), [3, 4]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::Metadata;
 use serde_json::Value;
 
-use super::{Model, ModelError, Weights, name_of, read_text};
+use super::{Model, ModelError, Pooling, Weights, name_of, read_text};
 use crate::template::NamedTokens;
 use crate::tensors::{MAX_HEADER_BYTES, TensorInfo, most_common_format};
 use crate::tokenizer::Tokenizer;
@@ -60,7 +60,36 @@ pub(super) fn open(folder: &Path) -> Result<Model, ModelError> {
         tokenizer,
         tokens,
         template,
+        pooling: pooling(folder)?,
     })
+}
+
+/// How the model makes embeddings: the modules that Sentence Transformers lays beside it.
+fn pooling(folder: &Path) -> Result<Option<Pooling>, ModelError> {
+    let Some(modules) = read_json(folder, "modules.json")? else { return Ok(None) };
+    let modules = modules.as_array().map_or(&[] as &[Value], Vec::as_slice);
+    let module = modules.iter().find(|module| module["type"].as_str().is_some_and(|kind| kind.ends_with(".Pooling")));
+    let unsupported = |detail: &str| ModelError::Unsupported { path: folder.to_owned(), detail: detail.to_owned() };
+    let path = module.and_then(|module| module["path"].as_str());
+    let path = path.ok_or_else(|| unsupported("its `modules.json` has no module that pools"))?;
+    // A name with a separator could lead out of the folder.
+    if path.contains(['/', '\\']) || path.starts_with('.') {
+        return Err(unsupported("its `modules.json` names a folder that is not in it"));
+    }
+    let config = read_json(&folder.join(path), "config.json")?.unwrap_or_default();
+    let modes = [
+        ("pooling_mode_mean_tokens", Pooling::Mean),
+        ("pooling_mode_cls_token", Pooling::Cls),
+        ("pooling_mode_lasttoken", Pooling::Last),
+    ];
+    let set = config.as_object().into_iter().flatten();
+    let set: Vec<&str> = set.filter(|(_, value)| **value == true).map(|(name, _)| name.as_str()).collect();
+    let mut chosen = modes.into_iter().filter(|(name, _)| set.contains(name)).map(|(_, pooling)| pooling);
+    let is_other = set.iter().any(|name| name.starts_with("pooling_mode_") && modes.iter().all(|mode| mode.0 != *name));
+    match (chosen.next(), chosen.next()) {
+        (Some(pooling), None) if !is_other => Ok(Some(pooling)),
+        _ => Err(unsupported("it pools in a way that is not supported (known: mean, first token, last token)")),
+    }
 }
 
 fn read_json(folder: &Path, name: &str) -> Result<Option<Value>, ModelError> {
@@ -180,7 +209,7 @@ pub(super) mod tests {
 
     use crate::Conversation;
 
-    use super::super::Model;
+    use super::super::{Model, Pooling};
     use crate::scripted::byte_tokenizer_json;
 
     /// A folder that passes every check, though its one tensor is no model.
@@ -238,6 +267,30 @@ pub(super) mod tests {
                 .contains("outside")
         );
         assert!(Model::open(Path::new("nowhere")).unwrap_err().to_string().contains("no model at `nowhere`"));
+    }
+
+    #[test]
+    fn how_an_embedding_model_pools_is_in_its_modules() {
+        let pools = |path: &str, config: &str| {
+            let folder = folder();
+            let modules =
+                format!(r#"[{{"type": "a.Transformer", "path": ""}}, {{"type": "a.Pooling", "path": "{path}"}}]"#);
+            fs::write(folder.path().join("modules.json"), modules).unwrap();
+            fs::create_dir(folder.path().join("1_Pooling")).unwrap();
+            fs::write(folder.path().join("1_Pooling/config.json"), config).unwrap();
+            Model::open(folder.path()).map(|model| model.pooling).map_err(|error| error.to_string())
+        };
+        let last = r#"{"pooling_mode_cls_token": false, "pooling_mode_lasttoken": true, "include_prompt": true}"#;
+        assert_eq!(pools("1_Pooling", last).unwrap(), Some(Pooling::Last));
+        for other in [
+            r#"{"pooling_mode_max_tokens": true}"#,
+            r#"{"pooling_mode_mean_tokens": true, "pooling_mode_lasttoken": true}"#,
+            "{}",
+        ] {
+            assert!(pools("1_Pooling", other).unwrap_err().contains("not supported"), "{other}");
+        }
+        assert!(pools("../elsewhere", last).unwrap_err().contains("not in it"));
+        assert_eq!(Model::open(folder().path()).unwrap().pooling, None);
     }
 
     #[test]

@@ -5,14 +5,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::{MAX_VOCABULARY, TokenizerError};
 use crate::gguf::{self, Gguf};
 
 /// Kinds of token, as `tokenizer.ggml.token_type` numbers them.
+const UNKNOWN: i64 = 2;
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
+const BYTE: i64 = 6;
 
 /// The most merges. Real vocabularies have two for each token.
 const MAX_MERGES: usize = 2 * MAX_VOCABULARY;
@@ -24,8 +28,9 @@ const MAX_MERGED_BYTES: usize = 2_000_000_000;
 const END_OF_TURN: [&str; 6] =
     ["<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|end_of_text|>", "<end_of_turn>"];
 
-/// The `tokenizer.json` that `gguf` describes, and the ids that end an answer.
-pub(super) fn convert(gguf: &Gguf) -> Result<(Value, BTreeSet<u32>), TokenizerError> {
+/// The `tokenizer.json` that `gguf` describes, and the ids that end an answer. A text is ended where `is_whole`, if the file
+/// asks for it.
+pub(super) fn convert(gguf: &Gguf, is_whole: bool) -> Result<(Value, BTreeSet<u32>), TokenizerError> {
     let tokens = gguf.require_strings("tokenizer.ggml.tokens")?;
     if tokens.len() > MAX_VOCABULARY {
         return Err(TokenizerError::Invalid(format!("it has {} entries, which cannot be", tokens.len())));
@@ -43,14 +48,16 @@ pub(super) fn convert(gguf: &Gguf) -> Result<(Value, BTreeSet<u32>), TokenizerEr
             })
         })
         .collect();
-    let mut json = match gguf.require_str("tokenizer.ggml.model")? {
-        "gpt2" => byte_level(gguf, &tokens)?,
-        "llama" => sentence_piece(gguf, &tokens)?,
+    // Where a file does not say what is put around a text, it is what such tokenizers have always put.
+    let (mut json, around) = match gguf.require_str("tokenizer.ggml.model")? {
+        "gpt2" => (byte_level(gguf, &tokens)?, Around { begin: false, end: false, names: TEXT }),
+        "llama" => (sentence_piece(gguf, &tokens)?, Around { begin: true, end: false, names: TEXT }),
+        "t5" => (unigram(gguf, &tokens, &kinds)?, Around { begin: true, end: true, names: TEXT }),
+        "bert" => (word_piece(gguf, &tokens)?, Around { begin: true, end: true, names: BERT }),
         other => return Err(TokenizerError::Invalid(format!("the tokenizer model `{other}` is not supported"))),
     };
     json["added_tokens"] = added.into();
-    let is_byte_level = json["decoder"]["type"] == "ByteLevel";
-    json["post_processor"] = bos_processor(gguf, &tokens, !is_byte_level)?;
+    json["post_processor"] = around.processor(gguf, &tokens, is_whole)?;
     Ok((json, end_of_sequence(gguf, &tokens, &kinds)))
 }
 
@@ -130,14 +137,52 @@ fn pre_tokenizer(name: &str) -> Result<Value, TokenizerError> {
     })
 }
 
-/// SentencePiece BPE, as in Llama 2 and Mistral 7B.
-fn sentence_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError> {
-    let scores = gguf.array("tokenizer.ggml.scores").filter(|scores| scores.len() == tokens.len());
-    let scores: Vec<f64> = scores
+/// A score for each token.
+fn scores(gguf: &Gguf, count: usize) -> Result<Vec<f64>, TokenizerError> {
+    let scores = gguf.array("tokenizer.ggml.scores").filter(|scores| scores.len() == count);
+    scores
         .and_then(|scores| {
             scores.iter().map(|score| if let gguf::Value::Float(score) = score { Some(*score) } else { None }).collect()
         })
-        .ok_or_else(|| TokenizerError::Invalid("`tokenizer.ggml.scores` does not match its tokens".to_owned()))?;
+        .ok_or_else(|| TokenizerError::Invalid("`tokenizer.ggml.scores` does not match its tokens".to_owned()))
+}
+
+/// SentencePiece's unigram model, as in XLM-RoBERTa, of which multilingual embedding models are made.
+fn unigram(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<Value, TokenizerError> {
+    let scores = scores(gguf, tokens.len())?;
+    let unknown = gguf.uint("tokenizer.ggml.unknown_token_id").or_else(|| {
+        let unknown = kinds.iter().position(|&kind| kind == UNKNOWN)?;
+        u64::try_from(unknown).ok()
+    });
+    let mut normalizers = Vec::new();
+    if let Some(map) = gguf.array("tokenizer.ggml.precompiled_charsmap") {
+        let bytes: Option<Vec<u8>> =
+            map.iter().map(|value| if let gguf::Value::Int(byte) = value { Some(*byte as u8) } else { None }).collect();
+        let bytes = bytes.ok_or_else(|| TokenizerError::Invalid("its table of characters is damaged".to_owned()))?;
+        normalizers.push(json!({"type": "Precompiled", "precompiled_charsmap": BASE64_STANDARD.encode(bytes)}));
+    }
+    if gguf.bool("tokenizer.ggml.remove_extra_whitespaces").unwrap_or(true) {
+        normalizers.push(json!({"type": "Strip", "strip_left": true, "strip_right": true}));
+        normalizers.push(json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}));
+    }
+    let prefix = if gguf.bool("tokenizer.ggml.add_space_prefix").unwrap_or(true) { "always" } else { "never" };
+    Ok(json!({
+        "version": "1.0",
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": prefix, "split": true},
+        "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": prefix, "split": true},
+        "model": {
+            "type": "Unigram",
+            "vocab": tokens.iter().zip(&scores).map(|(token, score)| json!([token, score])).collect::<Vec<_>>(),
+            "unk_id": unknown,
+            "byte_fallback": kinds.contains(&BYTE),
+        },
+    }))
+}
+
+/// SentencePiece BPE, as in Llama 2 and Mistral 7B.
+fn sentence_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError> {
+    let scores = scores(gguf, tokens.len())?;
     let unknown = gguf.uint("tokenizer.ggml.unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?));
     let prefix = if gguf.bool("tokenizer.ggml.add_space_prefix").unwrap_or(true) { "first" } else { "never" };
     Ok(json!({
@@ -182,18 +227,79 @@ fn merges_of(tokens: &[&str], scores: &[f64]) -> Result<Vec<[String; 2]>, Tokeni
     Ok(merges.into_iter().map(|(_, left, right)| [tokens[left].to_owned(), tokens[right].to_owned()]).collect())
 }
 
-/// Puts the BOS token before a text, where the file asks for it (or, by `default`, where it does not say).
-fn bos_processor(gguf: &Gguf, tokens: &[&str], default: bool) -> Result<Value, TokenizerError> {
-    if !gguf.bool("tokenizer.ggml.add_bos_token").unwrap_or(default) {
-        return Ok(Value::Null);
-    }
-    let id = gguf.require_uint("tokenizer.ggml.bos_token_id")?;
-    let token = usize::try_from(id).ok().and_then(|id| tokens.get(id));
-    let token = token.ok_or_else(|| TokenizerError::Invalid("its BOS token is not in its vocabulary".to_owned()))?;
+/// WordPiece, as in BERT. llama.cpp marks the beginning of a word where BERT marks its continuation.
+fn word_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError> {
+    let is_name = |token: &str| token.starts_with('[') && token.ends_with(']');
+    let spelled: Vec<String> = tokens
+        .iter()
+        .map(|token| match token.strip_prefix('▁') {
+            Some(word) => word.to_owned(),
+            None if is_name(token) => (*token).to_owned(),
+            None => format!("##{token}"),
+        })
+        .collect();
+    let unknown = gguf.uint("tokenizer.ggml.unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?));
+    // The file does not say, but a vocabulary that has capitals is one of texts that keep them.
+    let keeps_case = tokens.iter().any(|token| !is_name(token) && token.chars().any(char::is_uppercase));
+    let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
     Ok(json!({
-        "type": "TemplateProcessing",
-        "single": [{"SpecialToken": {"id": token, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-        "special_tokens": {*token: {"id": token, "ids": [id], "tokens": [token]}},
+        "version": "1.0",
+        "normalizer": {
+            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null,
+            "lowercase": !keeps_case,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {
+            "type": "WordPiece",
+            "vocab": vocabulary(&spelled),
+            "unk_token": unknown.copied().unwrap_or("[UNK]"),
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+        },
     }))
+}
+
+/// What is put around a text where its file does not say.
+struct Around {
+    begin: bool,
+    end: bool,
+    names: [&'static str; 2],
+}
+
+/// The tokens before and behind a text, by the keys that name them. The last is misspelled by those who made the format.
+const TEXT: [&str; 2] = ["tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"];
+const BERT: [&str; 2] = ["tokenizer.ggml.cls_token_id", "tokenizer.ggml.seperator_token_id"];
+
+impl Around {
+    /// Puts a token before a text and one behind it, as the file asks.
+    fn processor(&self, gguf: &Gguf, tokens: &[&str], is_whole: bool) -> Result<Value, TokenizerError> {
+        let [before, behind] = self.names;
+        let id = |name: &str| {
+            let id = gguf.require_uint(name)?;
+            let token = usize::try_from(id).ok().and_then(|id| tokens.get(id)).copied();
+            let missing = || TokenizerError::Invalid("its BOS or EOS token is not in its vocabulary".to_owned());
+            Ok::<_, TokenizerError>((token.ok_or_else(missing)?, id))
+        };
+        let (mut single, mut special) = (vec![json!({"Sequence": {"id": "A", "type_id": 0}})], serde_json::Map::new());
+        let mut named = |(token, id): (&str, u64)| {
+            special.insert(token.to_owned(), json!({"id": token, "ids": [id], "tokens": [token]}));
+            json!({"SpecialToken": {"id": token, "type_id": 0}})
+        };
+        if gguf.bool("tokenizer.ggml.add_bos_token").unwrap_or(self.begin) {
+            single.insert(0, named(id(before)?));
+        }
+        if is_whole && gguf.bool("tokenizer.ggml.add_eos_token").unwrap_or(self.end) {
+            single.push(named(id(behind)?));
+        }
+        if special.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(json!({
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": special,
+        }))
+    }
 }

@@ -6,6 +6,10 @@ use zyron_engine::{Conversation, Model, ToolFormat};
 use super::Finding;
 
 pub(super) fn check(model: &Model) -> Vec<Finding> {
+    if let Some(pooling) = model.pooling {
+        let pooled = format!("it makes embeddings (`{}`), at `/v1/embeddings`, and generates no text", pooling.name());
+        return vec![Finding::fine(pooled)];
+    }
     let mut findings = vec![end(model)];
     let Some(template) = &model.template else {
         findings.push(Finding::note(

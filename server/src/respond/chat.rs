@@ -175,7 +175,7 @@ impl ChatShape {
             choice.logprobs.extend(tokens::chat(entries, &self.model.tokenizer));
         };
         match part {
-            Part::Prompt(_) => (Vec::new(), None),
+            Part::Prompt(_) | Part::Embedding(_) => (Vec::new(), None),
             Part::Text(text, logprobs) => {
                 keep(logprobs);
                 let deltas = choice.reader.push(text);

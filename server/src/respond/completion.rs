@@ -113,7 +113,7 @@ impl CompletionShape {
         };
         match part {
             // Only chat completions have tools.
-            Part::Ran(_) => None,
+            Part::Ran(_) | Part::Embedding(_) => None,
             Part::Prompt(entries) => {
                 // Nothing precedes the first token.
                 let prompt = std::mem::take(&mut candidate.prompt);

@@ -64,8 +64,8 @@ impl ResponseShape {
     fn read(&mut self, part: Part) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         match part {
-            // Neither is asked for by a response.
-            Part::Prompt(_) | Part::Ran(_) => {}
+            // None of them is asked for by a response.
+            Part::Prompt(_) | Part::Embedding(_) | Part::Ran(_) => {}
             Part::Text(text, logprobs) => {
                 self.keep(logprobs);
                 let deltas = self.reader.push(text);

@@ -91,7 +91,7 @@ impl Rounds {
                     self.ready.push_back(Part::End(End { text: String::new(), reason, logprobs, end }));
                 }
             }
-            Part::Prompt(_) | Part::Ran(_) => {}
+            Part::Prompt(_) | Part::Embedding(_) | Part::Ran(_) => {}
         }
     }
 

@@ -20,6 +20,8 @@ use crate::validate::Job;
 pub(crate) enum Part {
     /// The prompt's log-probabilities.
     Prompt(Vec<TokenLogprobs>),
+    /// The prompt's embedding.
+    Embedding(Vec<f32>),
     /// The next text and the entries of its tokens, not both empty.
     Text(String, Vec<TokenLogprobs>),
     /// The last text, which may be empty, and the end.
@@ -113,6 +115,7 @@ impl Parts for Running {
             };
             let part = match event.map_err(|error| self.record.fail(error))? {
                 Event::Prompt(logprobs) => Part::Prompt(logprobs),
+                Event::Embedding(vector) => Part::Embedding(vector),
                 Event::Token(token) => {
                     self.record.token(index, at);
                     if token.text.is_empty() && token.logprobs.is_empty() {
@@ -132,6 +135,10 @@ impl Parts for Running {
                 }
                 Event::Failed(EngineError::Constraint(error)) => {
                     return Err(self.record.fail(ApiError::ConstraintFailed(error)));
+                }
+                Event::Failed(EngineError::TooShort) => {
+                    let message = "This model's engine embeds no text of a single token.";
+                    return Err(self.record.fail(ApiError::invalid("input", message)));
                 }
                 Event::Failed(error) => {
                     self.record.call.span().in_scope(|| tracing::error!(%error, "the engine failed"));

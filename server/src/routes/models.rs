@@ -18,6 +18,7 @@ fn describe(serving: &Serving) -> Model {
         context_length: serving.engine.context_length() as u64,
         architecture: model.architecture.clone(),
         quantization: model.quantization.clone(),
+        pooling: model.pooling.map(|pooling| pooling.name().to_owned()),
         description: model.description.clone(),
         card: None,
     }

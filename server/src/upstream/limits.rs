@@ -20,6 +20,7 @@ pub(super) struct Asked {
     messages: Extent,
     tools: Extent,
     prompt: Extent,
+    input: Extent,
     n: Extent,
     best_of: Extent,
     max_tokens: Extent,
@@ -59,6 +60,7 @@ impl Asked {
             ("messages", &self.messages, limits.max_messages),
             ("tools", &self.tools, limits.max_tools),
             ("prompt", &self.prompt, limits.max_prompts),
+            ("input", &self.input, limits.max_inputs),
         ];
         for (param, list, max) in lists {
             if let Extent::Elements(count) = *list {
@@ -192,7 +194,7 @@ mod tests {
     use crate::config::Config;
 
     fn limits() -> LimitsConfig {
-        let limits = ["max_messages", "max_tools", "max_prompts", "max_choices"];
+        let limits = ["max_messages", "max_tools", "max_prompts", "max_inputs", "max_choices"];
         let mut overrides: Vec<_> = limits.iter().map(|name| (format!("limits.{name}"), "2".to_owned())).collect();
         overrides.push(("limits.max_tokens".to_owned(), "20".to_owned()));
         let overrides: Vec<_> = overrides.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();

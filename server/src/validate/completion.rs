@@ -8,7 +8,8 @@ use zyron_openapi::{CompletionRequest, Prompt};
 use super::constraint::{Goal, form_fields_of};
 use super::sampling::SamplingFields;
 use super::{
-    Job, Streaming, at_most, choices, encode_error, for_choice, max_tokens, off_thread, stop, streaming, top_logprobs,
+    Job, Streaming, at_most, choices, encode_error, for_choice, max_tokens, off_thread, refuse, stop, streaming,
+    top_logprobs,
 };
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
@@ -46,6 +47,7 @@ pub(crate) async fn completion(
     limits: &LimitsConfig,
     mut request: CompletionRequest,
 ) -> Result<CompletionJob, ApiError> {
+    refuse::embedding_model(serving)?;
     let streaming = streaming(request.stream, request.stream_options.as_ref())?;
     let sampling = SamplingFields::of_completion(&request).check(serving.model.tokenizer.vocabulary_size())?;
     let stop = stop(request.stop.take(), limits)?;

@@ -5,9 +5,19 @@ use serde_json::{Value, json};
 use zyron_openapi::{ChatCompletionRequest, ResponseRequest};
 
 use crate::error::ApiError;
+use crate::serving::Serving;
 
 /// A field, and whether what it asks for happens anyway.
 type Field = (&'static str, bool);
+
+/// A model that only makes embeddings.
+pub(super) fn embedding_model(serving: &Serving) -> Result<(), ApiError> {
+    if serving.model.pooling.is_none() {
+        return Ok(());
+    }
+    let message = format!("`{}` makes embeddings and generates no text; ask it at /v1/embeddings.", serving.model.id);
+    Err(ApiError::unsupported("model", message))
+}
 
 pub(super) fn chat(request: &ChatCompletionRequest) -> Result<(), ApiError> {
     let fields = [

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use zyron_engine::scripted::{Act, ScriptedEngine, byte_model};
-use zyron_engine::{Engine, GenerateRequest};
+use zyron_engine::{Engine, GenerateRequest, Model, Pooling};
 use zyron_openapi::sse::{self, StreamError};
 use zyron_openapi::{ChatCompletionChunk, Completion};
 use zyron_server::config::Config;
@@ -122,6 +122,14 @@ impl Setup {
         TestServer::run(app, self.listeners().await, engine).await
     }
 
+    /// Starts a server of an embedding model alone.
+    pub async fn embeds(self) -> TestServer {
+        let app = self.app();
+        let (model, engine) = embedding_model(self.parallelism);
+        app.serve_model(model, Arc::clone(&engine) as Arc<dyn Engine>);
+        TestServer::run(app, self.listeners().await, engine).await
+    }
+
     /// Starts a server that has its models from `loader`.
     pub async fn loads(self, loader: ScriptedLoader) -> TestServer {
         let app = self.app();
@@ -141,6 +149,15 @@ impl Setup {
         config.models.load.clone_from(&self.models);
         App::new(config, self.key).expect("the server may start")
     }
+}
+
+/// The embedding model `scripted-embedding`, whose context is that of the scripted model.
+#[must_use]
+pub fn embedding_model(parallelism: usize) -> (Arc<Model>, Arc<ScriptedEngine>) {
+    let id = "scripted-embedding".to_owned();
+    let model = Arc::new(Model { id, pooling: Some(Pooling::Mean), template: None, ..byte_model(CONTEXT) });
+    let engine = Arc::new(ScriptedEngine::new(Arc::clone(&model), parallelism, |_, _| Vec::new()));
+    (model, engine)
 }
 
 /// For a server with these keys of the configuration.

@@ -12,6 +12,7 @@ const OPERATIONS: &[Operation] = &[
     Operation { method: "post", path: "/chat/completions", our_stream: Some("ChatCompletionChunk") },
     Operation { method: "post", path: "/completions", our_stream: None },
     Operation { method: "post", path: "/responses", our_stream: Some("ResponseEvent") },
+    Operation { method: "post", path: "/embeddings", our_stream: None },
     Operation { method: "get", path: "/models", our_stream: None },
     Operation { method: "get", path: "/models/{model}", our_stream: None },
 ];

@@ -14,6 +14,7 @@ fn smallest(operation: &str) -> Value {
     match operation {
         "POST /chat/completions" => json!({"model": "scripted", "messages": [{"role": "user", "content": "Salut"}]}),
         "POST /completions" => json!({"model": "scripted", "prompt": "Salut"}),
+        "POST /embeddings" => json!({"model": "scripted-embedding", "input": "Salut"}),
         "POST /responses" => json!({"model": "scripted", "input": "Salut"}),
         _ => json!({}),
     }
@@ -54,6 +55,7 @@ async fn with_stored(patch: &Value, keeping: &TestServer) -> Value {
 #[tokio::test]
 async fn every_request_is_answered_as_the_page_says() {
     let server = setup().obeys().await;
+    let embedding = setup().embeds().await;
     let keeping = setup().with("responses.store", true).obeys().await;
     let mut complaints = Vec::new();
     let mut sent = 0;
@@ -65,6 +67,7 @@ async fn every_request_is_answered_as_the_page_says() {
             let said;
             let server = match (entry["storage"].as_bool().unwrap_or(false), text("says")) {
                 (true, _) => &keeping,
+                (false, None) if operation == "POST /embeddings" => &embedding,
                 (false, None) => &server,
                 (false, Some(words)) => {
                     said = setup().says(words).await;

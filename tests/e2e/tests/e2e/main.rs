@@ -15,6 +15,7 @@ mod compatibility;
 mod completions;
 mod connections;
 mod doctor;
+mod embeddings;
 mod errors;
 mod eu;
 mod failures;

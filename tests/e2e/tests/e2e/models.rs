@@ -35,6 +35,7 @@ async fn the_document_lists_every_route() {
         "/v1/batches/{batch_id}/cancel",
         "/v1/chat/completions",
         "/v1/completions",
+        "/v1/embeddings",
         "/v1/files",
         "/v1/files/{file_id}",
         "/v1/files/{file_id}/content",
