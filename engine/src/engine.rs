@@ -35,8 +35,31 @@ pub trait Engine: Send + Sync + 'static {
         false
     }
 
+    /// How far it has come, by which it is seen to work, where it says so.
+    fn progress(&self) -> Option<Progress> {
+        None
+    }
+
+    /// Whether it has ended by itself, so that it answers nothing any more.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    /// Says that nobody waits for it any more: dropping it then takes no time. What hangs in it keeps its memory until it
+    /// ends, if ever.
+    fn give_up(&self) {}
+
     /// Starts a request. Every failure arrives as an event. Dropping the [`Generation`] cancels it within one step.
     fn generate(&self, request: GenerateRequest) -> Generation;
+}
+
+/// How far an engine has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Steps since it was loaded; each computed tokens, or a piece of a prompt.
+    pub steps: u64,
+    /// Whether it may be in a step that takes long: it reads a whole prompt at once.
+    pub is_long: bool,
 }
 
 /// How full a cache of keys and values is, in tokens.

@@ -21,7 +21,9 @@ pub mod tokenizer;
 pub mod tool_calls;
 pub mod utf8;
 
-pub use engine::{Active, Engine, EngineError, Event, FinishReason, GenerateRequest, Generation, KvCacheUse, Token};
+pub use engine::{
+    Active, Engine, EngineError, Event, FinishReason, GenerateRequest, Generation, KvCacheUse, Progress, Token,
+};
 pub use grammar::{Constraint, Grammar, GrammarCompiler, GrammarError};
 pub use logprobs::TokenLogprobs;
 pub use model::{Model, ModelError, Pooling, Weights};

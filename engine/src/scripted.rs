@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::engine::{Active, Engine, EngineError, GenerateRequest, Generation, KvCacheUse};
+use crate::engine::{Active, Engine, EngineError, GenerateRequest, Generation, KvCacheUse, Progress};
 use crate::model::{Model, Weights};
 use crate::sequence::{Sequence, Step};
 use crate::template::{ChatTemplate, NamedTokens};
@@ -26,11 +27,20 @@ pub enum Act {
     Logits(Vec<(u32, f32)>),
     /// Wait until [`ScriptedEngine::resume`], or until the request is cancelled.
     Stall,
+    /// Read a prompt, a step after the other, until [`ScriptedEngine::resume`], or until the request is cancelled.
+    Read,
+    /// Hang: no step is made any more, and whether the request is cancelled is not seen.
+    Hang,
     /// Report an error.
     Fail(String),
     /// Panic.
     Panic,
+    /// End the backend, as a panic of its thread does: this request, all others and all to come are dropped.
+    End,
 }
+
+/// How long a step of [`Act::Read`] takes.
+const READ_STEP: Duration = Duration::from_millis(5);
 
 type Script = Box<dyn Fn(&GenerateRequest, &str) -> Vec<Act> + Send + Sync>;
 
@@ -40,7 +50,9 @@ pub struct ScriptedEngine {
     script: Arc<Script>,
     parallelism: usize,
     active: Arc<AtomicUsize>,
+    steps: Arc<AtomicU64>,
     resumed: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
 }
 
 impl ScriptedEngine {
@@ -55,7 +67,9 @@ impl ScriptedEngine {
             script: Arc::new(Box::new(script)),
             parallelism,
             active: Arc::default(),
+            steps: Arc::default(),
             resumed: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
         }
     }
 
@@ -95,12 +109,19 @@ impl Engine for ScriptedEngine {
         Some(KvCacheUse { used_tokens, kept_tokens: 0, size_tokens })
     }
 
+    fn progress(&self) -> Option<Progress> {
+        Some(Progress { steps: self.steps.load(Ordering::SeqCst), is_long: false })
+    }
+
+    fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
     fn generate(&self, request: GenerateRequest) -> Generation {
         let prompt: Vec<u8> =
             request.prompt.iter().flat_map(|&token| self.model.tokenizer.text_bytes(token).to_vec()).collect();
         let acts = (self.script)(&request, &String::from_utf8_lossy(&prompt));
         let (mut sequence, generation) = Sequence::start(request);
-        let active = Active::new(&self.active);
         if sequence.wants_embedding() != self.model.pooling.is_some() {
             sequence.fail(EngineError::OtherKind);
             return generation;
@@ -109,7 +130,21 @@ impl Engine for ScriptedEngine {
             sequence.embed(histogram(&prompt));
             return generation;
         }
-        tokio::spawn(play(acts, sequence, Arc::clone(&self.model), self.resumed.subscribe(), active));
+        let player = Player {
+            model: Arc::clone(&self.model),
+            steps: Arc::clone(&self.steps),
+            resumed: self.resumed.subscribe(),
+            ended: self.ended.clone(),
+            _active: Active::new(&self.active),
+        };
+        let mut ended = self.ended.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                _ = ended.wait_for(|&ended| ended) => {}
+                () = player.play(acts, sequence) => {}
+            }
+        });
         generation
     }
 }
@@ -126,51 +161,84 @@ fn histogram(text: &[u8]) -> Vec<f32> {
     counts
 }
 
-async fn play(
-    acts: Vec<Act>,
-    mut sequence: Sequence,
+/// What plays the script of a request.
+struct Player {
     model: Arc<Model>,
-    mut resumed: watch::Receiver<bool>,
+    steps: Arc<AtomicU64>,
+    resumed: watch::Receiver<bool>,
+    ended: watch::Sender<bool>,
     _active: Active,
-) {
-    let tokenizer = &model.tokenizer;
-    if sequence.wants_prompt_logits() {
-        let row = prompt_logits(tokenizer.vocabulary_size());
-        let scored = (1..sequence.prompt().len()).try_for_each(|_| sequence.score(&row));
-        if let Err(error) = scored.and_then(|()| sequence.finish_scoring()) {
-            sequence.fail(error);
-            return;
-        }
-    }
-    if sequence.only_reads() {
-        sequence.end();
-        return;
-    }
-    let end = tokenizer.token_id(END).into_iter().map(|id| vec![(id, 0.0)]);
-    for act in acts {
-        let steps: Vec<Vec<(u32, f32)>> = match act {
-            Act::Say(text) => text.bytes().map(|byte| vec![(u32::from(byte), 0.0)]).collect(),
-            Act::Logits(logits) => vec![logits],
-            Act::Stall => {
-                tokio::select! {
-                    _ = resumed.wait_for(|&resumed| resumed) => {}
-                    () = sequence.cancelled() => return,
-                }
-                Vec::new()
-            }
-            Act::Fail(message) => {
-                sequence.fail(EngineError::Backend(message));
+}
+
+impl Player {
+    async fn play(mut self, acts: Vec<Act>, mut sequence: Sequence) {
+        let model = Arc::clone(&self.model);
+        let tokenizer = &model.tokenizer;
+        if sequence.wants_prompt_logits() {
+            let row = prompt_logits(tokenizer.vocabulary_size());
+            let scored = (1..sequence.prompt().len()).try_for_each(|_| sequence.score(&row));
+            if let Err(error) = scored.and_then(|()| sequence.finish_scoring()) {
+                sequence.fail(error);
                 return;
             }
-            Act::Panic => panic!("the script says so"),
-        };
-        if run(&steps, &mut sequence, tokenizer) == Played::Out {
+        }
+        if sequence.only_reads() {
+            sequence.end();
             return;
         }
-        // Lets the reader see a part of the answer before the next act.
-        tokio::task::yield_now().await;
+        let end = tokenizer.token_id(END).into_iter().map(|id| vec![(id, 0.0)]);
+        for act in acts {
+            let steps: Vec<Vec<(u32, f32)>> = match act {
+                Act::Say(text) => text.bytes().map(|byte| vec![(u32::from(byte), 0.0)]).collect(),
+                Act::Logits(logits) => vec![logits],
+                Act::Stall => {
+                    tokio::select! {
+                        _ = self.resumed.wait_for(|&resumed| resumed) => {}
+                        () = sequence.cancelled() => return,
+                    }
+                    Vec::new()
+                }
+                Act::Read => {
+                    while !*self.resumed.borrow() && !sequence.is_cancelled() {
+                        self.steps.fetch_add(1, Ordering::SeqCst);
+                        tokio::time::sleep(READ_STEP).await;
+                    }
+                    Vec::new()
+                }
+                Act::Hang => std::future::pending().await,
+                Act::End => {
+                    self.ended.send_replace(true);
+                    return;
+                }
+                Act::Fail(message) => {
+                    sequence.fail(EngineError::Backend(message));
+                    return;
+                }
+                Act::Panic => panic!("the script says so"),
+            };
+            if self.run(&steps, &mut sequence) == Played::Out {
+                return;
+            }
+            // Lets the reader see a part of the answer before the next act.
+            tokio::task::yield_now().await;
+        }
+        self.run(&end.collect::<Vec<_>>(), &mut sequence);
     }
-    run(&end.collect::<Vec<_>>(), &mut sequence, tokenizer);
+
+    fn run(&self, steps: &[Vec<(u32, f32)>], sequence: &mut Sequence) -> Played {
+        let tokenizer = &self.model.tokenizer;
+        for step in steps {
+            self.steps.fetch_add(1, Ordering::SeqCst);
+            let mut logits = vec![-1e9; tokenizer.vocabulary_size()];
+            for &(id, logit) in step {
+                logits[id as usize] = logit;
+            }
+            if sequence.step(&mut logits, tokenizer) == Step::Done {
+                return Played::Out;
+            }
+        }
+        Played::On
+    }
 }
 
 /// The logits at each position of a prompt: the greater the byte, the likelier.
@@ -182,19 +250,6 @@ fn prompt_logits(vocabulary: usize) -> Vec<f32> {
 enum Played {
     On,
     Out,
-}
-
-fn run(steps: &[Vec<(u32, f32)>], sequence: &mut Sequence, tokenizer: &Tokenizer) -> Played {
-    for step in steps {
-        let mut logits = vec![-1e9; tokenizer.vocabulary_size()];
-        for &(id, logit) in step {
-            logits[id as usize] = logit;
-        }
-        if sequence.step(&mut logits, tokenizer) == Step::Done {
-            return Played::Out;
-        }
-    }
-    Played::On
 }
 
 /// ChatML, with tools in the form of Hermes.
@@ -351,6 +406,22 @@ mod tests {
         assert_eq!(failed.last(), Some(&Event::Failed(EngineError::Backend("broken".into()))));
         let panicked = events(vec![Act::Panic], request(10, &[])).await;
         assert_eq!(panicked, [Event::Failed(EngineError::Stopped)]);
+    }
+
+    #[tokio::test]
+    async fn a_backend_that_ends_drops_all_requests() {
+        let engine = ScriptedEngine::new(Arc::new(byte_model(100)), 2, |_, prompt| match prompt {
+            "A" => vec![Act::Say("a".into()), Act::Hang],
+            _ => vec![Act::End],
+        });
+        let mut hangs = engine.generate(request(10, &[]));
+        assert!(matches!(hangs.recv().await, Event::Token(_)));
+        assert_eq!((engine.progress().unwrap().steps, engine.has_ended()), (1, false));
+        let ends = engine.generate(GenerateRequest::new(vec![66], 10));
+        assert_eq!(ends.collect::<Vec<_>>().await, [Event::Failed(EngineError::Stopped)]);
+        assert_eq!(hangs.recv().await, Event::Failed(EngineError::Stopped));
+        assert!(engine.has_ended());
+        assert_eq!(engine.generate(request(10, &[])).recv().await, Event::Failed(EngineError::Stopped));
     }
 
     #[tokio::test]

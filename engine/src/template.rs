@@ -70,6 +70,9 @@ pub struct ChatTemplate {
 const NAME: &str = "chat";
 /// The longest template, in bytes. Those of real models are a few thousand, once compiled many times as large.
 const MAX_SOURCE_BYTES: usize = 1_000_000;
+/// Steps in which a conversation must be rendered, which take some seconds: a thousand messages, each of which a template
+/// looks for among all, are a fifth of it.
+const MAX_STEPS: u64 = 50_000_000;
 
 impl ChatTemplate {
     /// Compiles a template.
@@ -81,6 +84,7 @@ impl ChatTemplate {
             return Err(TemplateError::Invalid(format!("it is longer than {MAX_SOURCE_BYTES} bytes")));
         }
         let mut environment = Environment::new();
+        environment.set_fuel(Some(MAX_STEPS));
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
@@ -291,6 +295,17 @@ mod tests {
         assert_eq!(render("{{ strftime_now('%Y') | length }}").unwrap(), "4");
         // trim_blocks and lstrip_blocks
         assert_eq!(render("  {% if true %}\nx\n  {% endif %}\n").unwrap(), "x\n");
+    }
+
+    #[test]
+    fn what_a_variable_makes_endless_is_ended() {
+        let source = "{% for i in range(n) %}{% for j in range(n) %}{% endfor %}{% endfor %}done";
+        let mut conversation = conversation();
+        for (times, ends) in [(100, true), (100_000, false)] {
+            conversation.variables = json!({"n": times}).as_object().cloned().unwrap();
+            let rendered = template(source).unwrap().render(&conversation);
+            assert_eq!(rendered.is_ok_and(|text| text == "done"), ends, "{times}");
+        }
     }
 
     #[test]

@@ -149,6 +149,8 @@ pub struct EngineConfig {
     pub kv_cache_mb: u64,
     /// The number format of keys and values.
     pub kv_cache_type: KvCacheType,
+    /// After how long without a step an engine that has requests is given up and replaced; 0: never.
+    pub hang_timeout_ms: u64,
     /// Threads that compute; 0: one a core.
     pub threads: usize,
     /// How many times as long a step may take while a prompt is read beside running answers.

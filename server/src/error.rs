@@ -121,6 +121,9 @@ pub(crate) enum ApiError {
     /// The model is not loaded yet.
     #[error("The model is still loading. Try again shortly.")]
     Loading,
+    /// The engine hung or panicked while it had the request, and is replaced.
+    #[error("The engine stopped before the answer was complete, and is being started again. Try again shortly.")]
+    EngineLost,
     /// What is asked could not be entered in the audit log.
     #[error("The server cannot write its audit log, and answers nothing until it can. Its log says why.")]
     Unrecorded,
@@ -219,6 +222,7 @@ impl ApiError {
             Self::NothingCounted | Self::NothingSigned => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
             Self::Overloaded(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded")),
             Self::Loading => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("model_loading")),
+            Self::EngineLost => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some(ENGINE_LOST)),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("shutting_down")),
             Self::Unrecorded => (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("audit_unavailable")),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, SERVER, Some("timeout")),
@@ -244,7 +248,9 @@ impl ApiError {
         match self {
             Self::Overloaded(after) => Some(*after),
             Self::QuotaReached(quota) => Some(quota.after),
-            Self::Loading | Self::Draining | Self::Unrecorded | Self::ModelBusy(_) => Some(Duration::from_secs(1)),
+            Self::Loading | Self::EngineLost | Self::Draining | Self::Unrecorded | Self::ModelBusy(_) => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }
@@ -262,6 +268,8 @@ impl ApiError {
     }
 }
 
+/// The code of [`ApiError::EngineLost`].
+pub(crate) const ENGINE_LOST: &str = "engine_restarting";
 const INVALID: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
 

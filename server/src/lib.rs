@@ -35,6 +35,7 @@ mod tls;
 mod traces;
 mod upstream;
 mod validate;
+mod watchdog;
 
 pub use crate::models::{LoadedModel, Loader, Source};
 pub use crate::router::openapi;

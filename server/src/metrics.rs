@@ -21,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::call::{Ended, Facts};
 use crate::error::ApiError;
 use crate::state::AppState;
+use crate::watchdog::Fault;
 
 // The boundaries that OpenTelemetry's conventions ask for, in seconds and tokens.
 const REQUEST_SECONDS: [f64; 14] =
@@ -62,6 +63,7 @@ pub(crate) struct Metrics {
     queue: Histogram,
     prefill: Histogram,
     connections: Gauge,
+    restarts: Family<Restart, Counter>,
 }
 
 /// What was asked for, and how that ended.
@@ -70,6 +72,13 @@ struct Answered {
     route: String,
     status: &'static str,
     outcome: &'static str,
+}
+
+/// Whose engine was given up, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Restart {
+    model: String,
+    reason: &'static str,
 }
 
 /// What generated.
@@ -109,6 +118,7 @@ impl Metrics {
             queue: Histogram::new(WAIT_SECONDS),
             prefill: Histogram::new(WAIT_SECONDS),
             connections: Gauge::default(),
+            restarts: Family::default(),
         };
         metrics.registered()
     }
@@ -157,6 +167,11 @@ impl Metrics {
             Unit::Seconds,
             self.prefill.clone(),
         );
+        registry.register(
+            "zyron_engine_restarts",
+            "Engines given up, because they hung or ended",
+            self.restarts.clone(),
+        );
         registry.register("zyron_connections", "Connections that are open", self.connections.clone());
         self
     }
@@ -202,6 +217,19 @@ impl Metrics {
             let labels = Tokens { generation: generation.clone(), gen_ai_token_type: kind };
             self.tokens.get_or_create(&labels).observe(float(tokens));
         }
+    }
+
+    /// Shows a model's engines that were given up from now on, none so far: from nothing to one is no increase to
+    /// Prometheus.
+    pub(crate) fn serves(&self, model: &str) {
+        for fault in Fault::ALL {
+            drop(self.restarts.get_or_create(&Restart { model: model.to_owned(), reason: fault.name() }));
+        }
+    }
+
+    /// Counts an engine that is given up.
+    pub(crate) fn gave_up(&self, model: &str, fault: Fault) {
+        self.restarts.get_or_create(&Restart { model: model.to_owned(), reason: fault.name() }).inc();
     }
 
     /// Counts a connection while what this returns is held.

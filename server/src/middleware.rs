@@ -1,11 +1,12 @@
 //! What happens to every request before its route and to every answer after it. From the outside in: request id, the
-//! account of it, OpenAI's headers, origins, panics, authorization, what is kept of texts, the mark of what a model has written; then, where this
+//! account of it, its one host, OpenAI's headers, origins, panics, authorization, what is kept of texts, the mark of what a model has written; then, where this
 //! server has no model, the way to another.
 
 pub(crate) mod ai_generated;
 pub(crate) mod auth;
 pub(crate) mod call;
 mod cors;
+mod host;
 mod openai_headers;
 pub(crate) mod request_id;
 
@@ -40,6 +41,7 @@ pub(crate) fn apply(router: Router<AppState>, app: &AppState) -> Router<AppState
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
+        .layer(from_fn(host::one))
         .layer(from_fn_with_state(app.clone(), call::call))
         .layer(from_fn(request_id::request_id))
 }

@@ -2,14 +2,18 @@
 //!
 //! One is loaded at a time, and only if it fits in what is left of the memory that models may take. One that is unloaded
 //! is no longer found from that moment; the requests that it has are answered to their end, and then its memory is free.
+//! One whose engine hangs or panics (`watchdog.rs`) is loaded again, beside what is left of the other.
 //! Who may do that is `middleware/auth.rs`'s to say, and how a model is loaded the binary's, which knows the backends.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
+use anyhow::Context;
+use chrono::Utc;
 use futures::future::BoxFuture;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use zyron_engine::{Engine, Model, ToolFormat};
 use zyron_openapi::{AdminModel, ModelStatus};
@@ -17,11 +21,18 @@ use zyron_openapi::{AdminModel, ModelStatus};
 use crate::audit::Event;
 use crate::config::ModelsConfig;
 use crate::error::ApiError;
+use crate::run::LostEngine;
 use crate::serving::Serving;
 use crate::state::AppState;
+use crate::time::written;
+use crate::watchdog::Fault;
 
 /// How often it is looked whether the last request of a model that is unloaded has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// After a model whose engine was lost could not be loaded: until it is tried again, at first.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// And at most.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// What loads models: whoever knows the backends.
 pub trait Loader: Send + Sync + 'static {
@@ -66,6 +77,8 @@ pub(crate) struct Models {
     turn: tokio::sync::Mutex<()>,
     /// Whether the models of the configuration are there, or were.
     are_started: AtomicBool,
+    /// Told when an engine should be looked at.
+    suspicion: Notify,
 }
 
 #[derive(Default)]
@@ -84,8 +97,10 @@ struct Slot {
 enum State {
     Loading,
     Loaded(Arc<Serving>),
-    /// It has requests, or its memory is being freed.
-    Unloading(u64),
+    /// Its engine was lost, and it is being loaded again; why that failed the last time.
+    Restarting(Option<String>),
+    /// It has requests, or its memory is being freed, which is so much.
+    Unloading(Weak<Serving>, u64),
     /// For this reason, a sentence for the operator.
     Failed(String),
 }
@@ -99,6 +114,7 @@ impl Models {
             slots: RwLock::default(),
             turn: tokio::sync::Mutex::default(),
             are_started: AtomicBool::new(false),
+            suspicion: Notify::new(),
         }
     }
 
@@ -121,6 +137,31 @@ impl Models {
         self.read().slots.iter().filter_map(loaded).collect()
     }
 
+    /// Those that have an engine: they are loaded, or answer what they still have.
+    pub(crate) fn with_engines(&self) -> Vec<Arc<Serving>> {
+        let with_engine = |slot: &Slot| match &slot.state {
+            State::Loaded(serving) => Some(Arc::clone(serving)),
+            State::Unloading(serving, _) => serving.upgrade(),
+            _ => None,
+        };
+        self.read().slots.iter().filter_map(with_engine).collect()
+    }
+
+    /// Whether any is being loaded again because its engine was lost.
+    pub(crate) fn is_restarting(&self) -> bool {
+        self.read().slots.iter().any(|slot| matches!(slot.state, State::Restarting(_)))
+    }
+
+    /// Has the engines looked at, now.
+    pub(crate) fn suspect(&self) {
+        self.suspicion.notify_one();
+    }
+
+    /// Resolves when they should be.
+    pub(crate) async fn suspected(&self) {
+        self.suspicion.notified().await;
+    }
+
     /// The model of this name.
     ///
     /// # Errors
@@ -128,7 +169,7 @@ impl Models {
     pub(crate) fn serving(&self, name: &str) -> Result<Arc<Serving>, ApiError> {
         match self.read().state(name) {
             Some(State::Loaded(serving)) => Ok(Arc::clone(serving)),
-            Some(State::Loading) => Err(ApiError::Loading),
+            Some(State::Loading | State::Restarting(_)) => Err(ApiError::Loading),
             _ if !self.are_started() => Err(ApiError::Loading),
             _ => Err(not_found(name)),
         }
@@ -191,6 +232,7 @@ impl AppState {
             engine: serving.engine.name(),
             system_fingerprint: serving.system_fingerprint.clone(),
         });
+        self.metrics().serves(&serving.model.id);
         let mut slots = self.models().write();
         if is_configured {
             slots.configured = Some(serving.model.id.clone());
@@ -239,8 +281,8 @@ impl AppState {
         let source = models.source(id)?;
         let mut slots = models.write();
         match slots.state(id) {
-            Some(State::Loaded(_) | State::Loading) => return Ok(None),
-            Some(State::Unloading(_)) => return Err(ApiError::ModelBusy("unloaded")),
+            Some(State::Loaded(_) | State::Loading | State::Restarting(_)) => return Ok(None),
+            Some(State::Unloading(..)) => return Err(ApiError::ModelBusy("unloaded")),
             Some(State::Failed(_)) | None => {}
         }
         let loader = Arc::clone(models.loader.get().ok_or_else(|| not_found(id))?);
@@ -280,14 +322,14 @@ impl AppState {
         let mut slots = models.write();
         let serving = match slots.state(id) {
             Some(State::Loaded(serving)) => Arc::clone(serving),
-            Some(State::Loading) => return Err(ApiError::ModelBusy("loaded")),
-            Some(State::Unloading(_) | State::Failed(_)) => return Ok(None),
+            Some(State::Loading | State::Restarting(_)) => return Err(ApiError::ModelBusy("loaded")),
+            Some(State::Unloading(..) | State::Failed(_)) => return Ok(None),
             None => {
                 drop(slots);
                 return models.source(id).map(|_| None);
             }
         };
-        slots.set(id, State::Unloading(serving.memory_bytes));
+        slots.set(id, State::Unloading(Arc::downgrade(&serving), serving.memory_bytes));
         drop(slots);
         let (app, id) = (self.clone(), id.to_owned());
         Ok(Some(tokio::spawn(async move { app.release(&id, serving).await })))
@@ -295,7 +337,8 @@ impl AppState {
 
     async fn release(&self, id: &str, serving: Arc<Serving>) {
         // Nobody finds it any more, so those that hold it become fewer.
-        while Arc::strong_count(&serving) > 1 || serving.is_busy() {
+        let is_held = |serving: &Arc<Serving>| Arc::strong_count(serving) > 1 || serving.is_busy();
+        while is_held(&serving) && !serving.lost().is_cancelled() {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
         // An engine ends its thread, and gives back gigabytes.
@@ -303,6 +346,63 @@ impl AppState {
         self.models().write().remove(id);
         self.note(Event::Unloaded { model: id.to_owned() });
         tracing::info!(model = id, "unloaded");
+    }
+
+    /// Gives up an engine that hangs or has ended. The requests that it has fail; its model is loaded again, unless it is
+    /// being unloaded.
+    pub(crate) fn give_up(&self, serving: &Arc<Serving>, fault: Fault) {
+        if serving.lost().is_cancelled() {
+            return;
+        }
+        let id = &serving.model.id;
+        let mut slots = self.models().write();
+        let is_loaded = matches!(slots.state(id), Some(State::Loaded(loaded)) if Arc::ptr_eq(loaded, serving));
+        if is_loaded {
+            slots.set(id, State::Restarting(None));
+        }
+        drop(slots);
+        let engine = serving.engine.name();
+        tracing::error!(model = id, engine, fault = fault.name(), "the engine is given up; its requests fail");
+        // After the model is no longer found: who is refused and comes back must not meet the same engine.
+        serving.lose();
+        self.metrics().gave_up(id, fault);
+        let lost = LostEngine { model: id.clone(), engine, fault, found: written(Utc::now()) };
+        self.note(Event::EngineLost(lost.clone()));
+        if let Some(folder) = self.config().state.folder.clone() {
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = lost.record(&folder) {
+                    tracing::error!(%error, "the incident is in the audit log only");
+                }
+            });
+        }
+        if is_loaded {
+            let (app, id) = (self.clone(), id.clone());
+            tokio::spawn(async move { app.restart(&id).await });
+        }
+    }
+
+    /// Loads a model again whose engine was lost, until that succeeds.
+    async fn restart(&self, id: &str) {
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = self.load_again(id).await {
+            let reason = format!("{error:#}");
+            tracing::error!(model = id, reason, "could not be loaded again; it is tried again in a while");
+            self.models().write().set(id, State::Restarting(Some(reason)));
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(MAX_PAUSE);
+        }
+    }
+
+    async fn load_again(&self, id: &str) -> anyhow::Result<()> {
+        let models = self.models();
+        let _turn = models.turn.lock().await;
+        let loader = models.loader.get().context("nothing can load it")?;
+        let source = models.source(id)?;
+        let is_configured = source == Source::Configured;
+        let loaded = tokio::spawn(loader.load(source, models.room())).await??;
+        self.serve(loaded, is_configured);
+        tracing::info!(model = id, "loaded again");
+        Ok(())
     }
 
     fn note(&self, event: Event) {
@@ -345,8 +445,9 @@ impl Slot {
     fn standing(&self) -> AdminModel {
         let (status, memory_bytes, error) = match &self.state {
             State::Loading => (ModelStatus::Loading, 0, None),
+            State::Restarting(reason) => (ModelStatus::Loading, 0, reason.clone()),
             State::Loaded(serving) => (ModelStatus::Loaded, serving.memory_bytes, None),
-            State::Unloading(memory_bytes) => (ModelStatus::Unloading, *memory_bytes, None),
+            State::Unloading(_, memory_bytes) => (ModelStatus::Unloading, *memory_bytes, None),
             State::Failed(reason) => (ModelStatus::Failed, 0, Some(reason.clone())),
         };
         AdminModel { status, memory_bytes, error, ..unloaded(self.id.clone()) }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use zyron_openapi::Response;
 use zyron_openapi::responses::ResponseStatus;
 
+use crate::call::Call;
 use crate::config::ResponsesConfig;
 
 /// A kept answer.
@@ -34,9 +35,15 @@ impl Kept {
     }
 }
 
-/// The answers that are kept.
+/// The answers that are kept, by whose they are and their id.
+pub(crate) struct Responses(Cache<(Arc<str>, String), Kept>);
+
+/// Those of one key, which nobody else finds.
 #[derive(Clone)]
-pub(crate) struct Responses(Cache<String, Kept>);
+pub(crate) struct OwnResponses {
+    all: Cache<(Arc<str>, String), Kept>,
+    owner: Arc<str>,
+}
 
 impl Responses {
     /// None where answers are not kept.
@@ -55,20 +62,35 @@ impl Responses {
         self.0.run_pending_tasks();
     }
 
+    /// Those of a key, or, without keys, of everybody.
+    pub(crate) fn of(&self, call: &Call) -> OwnResponses {
+        self.owned_by(call.key().map(|key| Arc::clone(&key.id)).unwrap_or_default())
+    }
+
+    fn owned_by(&self, owner: Arc<str>) -> OwnResponses {
+        OwnResponses { all: self.0.clone(), owner }
+    }
+}
+
+impl OwnResponses {
+    fn key(&self, id: &str) -> (Arc<str>, String) {
+        (Arc::clone(&self.owner), id.to_owned())
+    }
+
     pub(crate) fn get(&self, id: &str) -> Option<Kept> {
-        self.0.get(id)
+        self.all.get(&self.key(id))
     }
 
     /// Forgets an answer, and ends the work on it.
     pub(crate) fn remove(&self, id: &str) -> Option<Kept> {
-        let kept = self.0.remove(id)?;
+        let kept = self.all.remove(&self.key(id))?;
         kept.cancel.iter().for_each(CancellationToken::cancel);
         Some(kept)
     }
 
     /// Ends an answer that is made in the background, unless it is complete.
     pub(crate) fn cancel(&self, id: &str) -> Option<Kept> {
-        let result = self.0.entry(id.to_owned()).and_compute_with(|entry| {
+        let result = self.all.entry(self.key(id)).and_compute_with(|entry| {
             let Some(mut kept) = entry.map(moka::Entry::into_value).filter(Kept::is_open) else { return Op::Nop };
             let Some(cancel) = &kept.cancel else { return Op::Nop };
             cancel.cancel();
@@ -89,7 +111,7 @@ impl Responses {
 
 /// Keeps one answer, at each stage of it.
 pub(crate) struct Keeper {
-    responses: Responses,
+    responses: OwnResponses,
     messages: Arc<Vec<Value>>,
     cancel: Option<CancellationToken>,
 }
@@ -97,12 +119,12 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Keeps the answer as it is now.
     pub(crate) fn keep(&self, response: &Response) {
-        self.responses.0.insert(response.id.clone(), self.kept(response));
+        self.responses.all.insert(self.responses.key(&response.id), self.kept(response));
     }
 
     /// As [`Self::keep`], but not where the answer was forgotten or cancelled meanwhile.
     pub(crate) fn update(&self, response: &Response) {
-        self.responses.0.entry(response.id.clone()).and_compute_with(|entry| match entry {
+        self.responses.all.entry(self.responses.key(&response.id)).and_compute_with(|entry| match entry {
             Some(entry) if entry.value().is_open() => Op::Put(self.kept(response)),
             _ => Op::Nop,
         });
@@ -141,29 +163,31 @@ mod tests {
 
     #[test]
     fn the_newest_stay() {
-        let responses = responses(20_000, 60_000);
+        let all = responses(20_000, 60_000);
+        let responses = all.owned_by("a".into());
         for id in 0..100 {
             let text = json!({"role": "user", "content": "a".repeat(1000)});
             responses.keeper(vec![text], None).keep(&answer(&id.to_string(), ResponseStatus::Completed));
-            responses.clean();
+            all.clean();
         }
         assert!(responses.get("99").is_some() && responses.get("98").is_some());
         assert!(responses.get("0").is_none());
-        assert!((2..20).contains(&responses.0.entry_count()), "{}", responses.0.entry_count());
+        assert!((2..20).contains(&all.0.entry_count()), "{}", all.0.entry_count());
     }
 
     #[test]
     fn what_is_over_is_let_go_of() {
-        let responses = responses(20_000, 1);
+        let all = responses(20_000, 1);
+        let responses = all.owned_by("a".into());
         responses.keeper(Vec::new(), None).keep(&answer("a", ResponseStatus::Completed));
         std::thread::sleep(Duration::from_millis(5));
-        responses.clean();
-        assert_eq!((responses.get("a").is_none(), responses.0.entry_count()), (true, 0));
+        all.clean();
+        assert_eq!((responses.get("a").is_none(), all.0.entry_count()), (true, 0));
     }
 
     #[test]
     fn what_has_ended_stays_as_it_ended() {
-        let responses = responses(20_000, 60_000);
+        let responses = responses(20_000, 60_000).owned_by("a".into());
         let cancel = CancellationToken::new();
         let keeper = responses.keeper(Vec::new(), Some(cancel.clone()));
         keeper.keep(&answer("a", ResponseStatus::Queued));

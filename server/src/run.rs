@@ -1,5 +1,5 @@
 //! The mark of a server on its state folder: no two run with one, and one that ends without taking its mark away has
-//! crashed, of which the next leaves a record.
+//! crashed, of which the next leaves a record. An engine that the server gives up is recorded beside.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -13,9 +13,10 @@ use thiserror::Error;
 
 use crate::private;
 use crate::time::written;
+use crate::watchdog::Fault;
 
 const FILE: &str = "running.json";
-/// Where the records of crashes are, a file each.
+/// Where the records of crashes and lost engines are, a file each.
 pub(crate) const INCIDENTS: &str = "incidents";
 
 /// Why a server cannot run with a state folder.
@@ -38,6 +39,29 @@ pub(crate) struct Crash {
     last_seen: String,
     /// When the next one found that.
     found: String,
+}
+
+/// An engine that was given up, while the server went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct LostEngine {
+    /// What it ran.
+    pub(crate) model: String,
+    /// What it was.
+    pub(crate) engine: &'static str,
+    /// What was wrong with it.
+    pub(crate) fault: Fault,
+    /// When that was found.
+    pub(crate) found: String,
+}
+
+impl LostEngine {
+    /// Leaves a record in a state folder, as of a crash. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn record(&self, folder: &Path) -> io::Result<()> {
+        record(&folder.join(INCIDENTS), &format!("{}-engine", self.found), self)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +109,7 @@ impl Running {
         });
         let crash = crash.transpose()?;
         if let Some(crash) = &crash {
-            record(&folder.join(INCIDENTS), crash)?;
+            record(&folder.join(INCIDENTS), &crash.found, crash)?;
         }
         let run = Run { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id(), started: found };
         self.is_marked.store(true, Ordering::Relaxed);
@@ -125,11 +149,11 @@ impl Drop for Running {
     }
 }
 
-/// Leaves a record of a crash, in a file named for when it was found.
-fn record(folder: &Path, crash: &Crash) -> io::Result<()> {
+/// Leaves a record of what went wrong, in a file named for when it was found.
+fn record(folder: &Path, name: &str, incident: &impl Serialize) -> io::Result<()> {
     private::make_folder(folder)?;
-    let text = serde_json::to_vec_pretty(crash)?;
-    private::replace(&folder.join(format!("{}.json", crash.found.replace(':', "-"))), |file| file.write_all(&text))
+    let text = serde_json::to_vec_pretty(incident)?;
+    private::replace(&folder.join(format!("{}.json", name.replace(':', "-"))), |file| file.write_all(&text))
 }
 
 #[cfg(test)]

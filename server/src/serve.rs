@@ -31,6 +31,7 @@ use crate::state::{AppState, Kept};
 use crate::tls::{Protocol, Tls, TlsError};
 use crate::traces::{Traces, TracesError};
 use crate::upstream::Servers;
+use crate::watchdog;
 
 /// Room for a request's headers.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -239,6 +240,7 @@ impl App {
             () = serve => {}
             () = forget(&self.0) => {}
             () = watch(&self.0) => {}
+            () = watchdog::watch(&self.0) => {}
             () = sync(&self.0) => {}
             () = record(&self.0) => {}
             () = keep(&self.0) => {}

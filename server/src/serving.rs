@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use zyron_engine::{Engine, GrammarCompiler, Model, ToolFormat, Weights};
 
 use crate::admission::{Admission, Applicant};
@@ -42,6 +43,8 @@ pub(crate) struct Serving {
     pub(crate) weights_sha256: String,
     /// What it takes, in bytes, as far as the engine knows.
     pub(crate) memory_bytes: u64,
+    /// Cancelled when its engine is given up.
+    lost: CancellationToken,
 }
 
 impl Serving {
@@ -61,25 +64,40 @@ impl Serving {
             system_fingerprint: fingerprint(&model, &weights, engine.name(), &config.engine),
             weights_sha256: weights.iter().map(|byte| format!("{byte:02x}")).collect(),
             memory_bytes,
+            lost: CancellationToken::new(),
             model,
             engine,
         }
     }
 
-    /// Waits for a request's turn; [`Admission::admit`] has the errors.
+    /// Waits for a request's turn; [`Admission::admit`] has the errors, besides [`ApiError::EngineLost`].
     pub(crate) async fn admit(&self, applicant: Applicant) -> Result<Held, ApiError> {
-        if applicant.is_background {
-            return self.admit_to_background(applicant.deadline).await;
-        }
-        Ok(Box::new(self.admission.admit(applicant).await?))
+        let admitted = async {
+            if applicant.is_background {
+                return self.admit_to_background(applicant.deadline).await;
+            }
+            Ok(Box::new(self.admission.admit(applicant).await?) as Held)
+        };
+        self.unless_lost(admitted).await
     }
 
     /// Waits for the turn of a further answer of a request that was admitted, which is not refused now.
     pub(crate) async fn admit_next(&self, applicant: Applicant) -> Result<Held, ApiError> {
-        if applicant.is_background {
-            return self.admit_to_background(applicant.deadline).await;
+        let admitted = async {
+            if applicant.is_background {
+                return self.admit_to_background(applicant.deadline).await;
+            }
+            Ok(Box::new(self.admission.admit_next(applicant).await?) as Held)
+        };
+        self.unless_lost(admitted).await
+    }
+
+    async fn unless_lost<T>(&self, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+        tokio::select! {
+            biased;
+            () = self.lost.cancelled() => Err(ApiError::EngineLost),
+            result = work => result,
         }
-        Ok(Box::new(self.admission.admit_next(applicant).await?))
     }
 
     async fn admit_to_background(&self, deadline: Instant) -> Result<Held, ApiError> {
@@ -91,6 +109,17 @@ impl Serving {
             Ok::<Held, ApiError>(Box::new(place))
         };
         tokio::time::timeout_at(deadline.into(), admitted).await.unwrap_or(Err(ApiError::Timeout))
+    }
+
+    /// Gives up the engine, and ends all that runs or waits here.
+    pub(crate) fn lose(&self) {
+        self.engine.give_up();
+        self.lost.cancel();
+    }
+
+    /// Cancelled when the engine is given up.
+    pub(crate) fn lost(&self) -> &CancellationToken {
+        &self.lost
     }
 
     /// Whether the engine works on a request, or one waits for it.

@@ -181,7 +181,9 @@ impl AppState {
     /// Those that can be asked now.
     pub(crate) fn all_serving(&self) -> Result<Vec<Arc<Serving>>, ApiError> {
         self.refuse_while_draining()?;
-        if self.0.models.are_started() { Ok(self.0.models.loaded()) } else { Err(ApiError::Loading) }
+        let models = self.0.models.loaded();
+        let is_any_to_come = !self.0.models.are_started() || (models.is_empty() && self.0.models.is_restarting());
+        if is_any_to_come { Err(ApiError::Loading) } else { Ok(models) }
     }
 
     /// Refuses what is new when the server is about to stop.

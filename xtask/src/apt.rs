@@ -36,6 +36,9 @@ pub(crate) const CHROMIUM: Need = Need { packages: &["chromium"], is_met: |_| is
 pub(crate) const PROMETHEUS: Need =
     Need { packages: &["prometheus"], is_met: |_| is_on_path("prometheus") && is_on_path("promtool") };
 
+/// Has a server's clock jump.
+pub(crate) const FAKETIME: Need = Need { packages: &["libfaketime"], is_met: |_| has_faketime() };
+
 /// Makes a Debian that has nothing but what it must.
 pub(crate) const DEBIAN: Need = Need { packages: &["mmdebstrap"], is_met: |_| is_on_path("mmdebstrap") };
 
@@ -59,6 +62,10 @@ pub(crate) const AARCH64_COMPILER: Need = Need {
     packages: &["gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
     is_met: |_| is_on_path("aarch64-linux-gnu-gcc") && is_on_path("aarch64-linux-gnu-g++"),
 };
+
+fn has_faketime() -> bool {
+    Path::new("/usr/lib").join(format!("{}-linux-gnu/faketime/libfaketimeMT.so.1", env::consts::ARCH)).is_file()
+}
 
 /// Looks where libclang's readers look: under `LIBCLANG_PATH`, and where systems put it.
 fn has_libclang() -> bool {

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: measurements, each beside what it is compared with (see tests/load).
+//! `cargo xtask bench`: measurements, each beside what it is compared with (see tests/load). And `cargo xtask chaos` and
+//! `soak`, which are made of the same.
 
 use std::ffi::OsString;
 
@@ -36,8 +37,8 @@ pub(crate) enum Bench {
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Passed on to the benchmark, such as `--rounds 40`; `-- --help` lists them.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS OF THE BENCHMARK")]
+    /// Passed on to what runs, such as `--rounds 40`; `-- --help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) args: Vec<OsString>,
 }
 
@@ -82,6 +83,31 @@ pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
     ];
     let peers = "--contenders zyron-llama-cpp --concurrency 1,4 --requests 1 --rounds 1 --rate 0 --no-scenarios";
     measure(workspace, "peers", &ours, &short(peers))
+}
+
+/// Breaks a server.
+pub(crate) fn chaos(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+    setup::for_chaos(workspace)?;
+    serve::build(workspace)?;
+    withstand(workspace, "chaos", args)
+}
+
+/// Wears a server out.
+pub(crate) fn soak(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+    setup::for_checkpoint(workspace)?;
+    serve::build(workspace)?;
+    withstand(workspace, "soak", args)
+}
+
+/// The short form of both. The server must be there.
+pub(crate) fn try_to_break(workspace: &Workspace) -> Result<()> {
+    withstand(workspace, "chaos", &["--short".into()])?;
+    withstand(workspace, "soak", &["--minutes".into(), "1".into()])
+}
+
+fn withstand(workspace: &Workspace, what: &str, args: &[OsString]) -> Result<()> {
+    let model = checkpoint::ensure(workspace)?.into_os_string();
+    measure(workspace, what, &[("--model", model), ("--zyron", workspace.server_binary().into_os_string())], args)
 }
 
 fn layer(workspace: &Workspace, args: &[OsString]) -> Result<()> {

@@ -51,7 +51,7 @@ enum Command {
     },
     /// Installs what the tests need and runs all of them.
     Test {
-        /// Leaves out the documentation, the lints for wasm, the licences, the benchmark, the image and the package, the
+        /// Leaves out the documentation, the lints for wasm, the licences, the benchmark, chaos and soak, the image and the package, the
         /// browser, LangChain, schemathesis and lm-eval.
         #[arg(long)]
         fast: bool,
@@ -78,6 +78,11 @@ enum Command {
     /// Measures Zyron beside what it is compared with.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Breaks a server in ways that happen, and looks whether it holds: overload, slow clients, kill -9, a full disk, a clock
+    /// that jumps, damaged files; half an hour.
+    Chaos(bench::Args),
+    /// Asks a server for hours, with clients that leave, and looks whether anything is left of them.
+    Soak(bench::Args),
     /// Compiles the CUDA build with NVIDIA's compiler from PyPI, and starts it; takes an hour for each architecture.
     CudaCheck {
         /// Compute capabilities without the dot: 90 for H100 and H200, 121 for GB10.
@@ -124,6 +129,8 @@ fn main() -> ExitCode {
         Command::Compat { reference, .. } => compat::run(&workspace, reference.as_deref()),
         Command::Fuzz { examples } => clients::fuzz(&workspace, examples),
         Command::Bench(bench) => bench::run(&workspace, &bench),
+        Command::Chaos(bench::Args { args }) => bench::chaos(&workspace, &args),
+        Command::Soak(bench::Args { args }) => bench::soak(&workspace, &args),
         Command::CudaCheck { architectures } => cuda_check::run(&workspace, &architectures),
         Command::CheckAarch64 => check_aarch64::run(&workspace),
         Command::Package { machine, deb } => package::run(&workspace, machine, deb),

@@ -28,6 +28,12 @@ pub(crate) fn for_checkpoint(workspace: &Workspace) -> Result<()> {
     checkpoint::ensure(workspace).map(drop)
 }
 
+/// What breaking a server takes, besides.
+pub(crate) fn for_chaos(workspace: &Workspace) -> Result<()> {
+    apt::ensure(workspace, &[apt::COMPILER, apt::CMAKE, apt::LIBCLANG, apt::PYTHON, apt::FAKETIME])?;
+    for_checkpoint(workspace)
+}
+
 /// What the tests take, besides.
 pub(crate) fn for_tests(workspace: &Workspace, fast: bool) -> Result<()> {
     let mut needs = vec![apt::COMPILER, apt::CMAKE, apt::LIBCLANG, apt::PYTHON];
@@ -35,7 +41,7 @@ pub(crate) fn for_tests(workspace: &Workspace, fast: bool) -> Result<()> {
         needs.push(apt::QEMU);
     }
     if !fast {
-        needs.extend([apt::CHROMIUM, apt::PROMETHEUS]);
+        needs.extend([apt::CHROMIUM, apt::PROMETHEUS, apt::FAKETIME]);
     }
     apt::ensure(workspace, &needs)?;
     for_checkpoint(workspace)?;

@@ -1,13 +1,14 @@
 //! `cargo xtask test`: every check, in the order in which they are cheapest to fail.
 
 use std::process::Command;
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::process::run as run_program;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{bench, checkpoint, clients, compat, mini, openapi, python, rust_target, serve, setup, web};
+use crate::{bench, checkpoint, clients, compat, mini, openapi, python, rust_target, setup, web};
 
 /// The crates that are built for the server, and how. Xtask and the page would change the features of what they share
 /// with these, and so have most of it compiled twice; they are checked apart.
@@ -55,7 +56,21 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
 }
 
 fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
-    steps.step("tools", || setup::for_tests(workspace, fast))?;
+    steps.step("compilers", || setup::for_building(workspace))?;
+    thread::scope(|scope| {
+        // What is installed besides is waited for only when it is needed: it takes minutes, and hardly a core.
+        let tools = scope.spawn(|| setup::for_tests(workspace, fast));
+        compiled(workspace, fast, steps)?;
+        steps.step("tools", || tools.join().unwrap_or_else(|_| bail!("their installation panicked")))
+    })?;
+    if !fast {
+        steps.step("licences and sources", || licences(workspace))?;
+    }
+    tested(workspace, fast, steps)
+}
+
+/// What takes only compilers.
+fn compiled(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
     steps.step("format", || run_program(&mut workspace.cargo(["fmt", "--all", "--check"])))?;
     // Before the lints: the server embeds the page, so nothing of it compiles without one.
     steps.step("page", || web::build(workspace))?;
@@ -65,14 +80,19 @@ fn code(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
         steps.step("documentation", || {
             [SERVER, XTASK, PAGE].iter().try_for_each(|crates| document(workspace, crates))
         })?;
-        steps.step("licences and sources", || licences(workspace))?;
     }
-    steps.step("server", || serve::build_server(workspace))?;
+    // With its tests: what waits for the last crate of one is done beside the other.
+    steps.step("server", || run_program(workspace.cargo(["build", "--all-targets"]).args(SERVER)))?;
     steps.step("OpenAPI document", || openapi::check(workspace))?;
-    steps.step("compatibility", || compat::check(workspace))?;
+    steps.step("compatibility", || compat::check(workspace))
+}
+
+/// What runs.
+fn tested(workspace: &Workspace, fast: bool, steps: &mut Steps) -> Result<()> {
     steps.step("Rust tests", || run_program(&mut rust_tests(workspace)?))?;
     if !fast {
         steps.step("benchmark", || bench::try_out(workspace))?;
+        steps.step("chaos and soak", || bench::try_to_break(workspace))?;
         steps.step("making of a model", || mini::try_out(workspace))?;
     }
     steps.step("tests of xtask", || run_program(workspace.cargo(["test"]).args(XTASK)))?;

@@ -5,6 +5,7 @@
 //! one, is emptied.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use llama_cpp_2::context::LlamaContext;
@@ -12,7 +13,8 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 use zyron_engine::{EngineError, Sequence};
 
-use crate::scheduler::Arrival;
+use crate::Report;
+use crate::scheduler::{Arrival, Ended};
 
 /// The loop's state.
 pub(crate) struct Embedder<'model> {
@@ -40,7 +42,8 @@ impl<'model> Embedder<'model> {
     }
 
     /// Serves what arrives until nothing can any more.
-    pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>) {
+    pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>, report: &Report) {
+        let _ended = Ended(report);
         while self.receive(arrivals) {
             let mut texts = self.take();
             let prompts: Vec<&[u32]> = texts.iter().map(|text| text.sequence.prompt()).collect();
@@ -53,6 +56,7 @@ impl<'model> Embedder<'model> {
                     text.sequence.fail(error.clone());
                 }),
             }
+            report.steps.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -14,25 +14,30 @@ mod pace;
 mod scheduler;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, KvCacheUse, Model, Sequence};
+use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, KvCacheUse, Model, Progress, Sequence};
 
 pub use crate::load::{KvCacheType, LoadError, LoadOptions, usual_cache};
 use crate::scheduler::Arrival;
 
-/// Tokens in the cache, as the scheduler last said.
+/// What the scheduler says of itself.
 #[derive(Default)]
-struct Held {
-    /// Of sequences that run.
+struct Report {
+    /// Tokens in the cache, of sequences that run.
     used: AtomicUsize,
     /// Of those that are over.
     kept: AtomicUsize,
+    /// Steps since it was loaded.
+    steps: AtomicU64,
+    /// Whether it serves no more, because it panicked or nobody can ask.
+    has_ended: AtomicBool,
 }
 
-/// A model loaded by llama.cpp. Dropping it ends what still runs, and returns once llama.cpp has let go of its memory.
+/// A model loaded by llama.cpp. Dropping it ends what still runs, and returns once llama.cpp has let go of its memory,
+/// unless it was given up.
 pub struct LlamaCppEngine {
     /// Both are there until it is dropped.
     arrivals: Option<mpsc::Sender<Arrival>>,
@@ -40,7 +45,8 @@ pub struct LlamaCppEngine {
     loaded: Loaded,
     makes_embeddings: bool,
     active: Arc<AtomicUsize>,
-    held: Arc<Held>,
+    report: Arc<Report>,
+    is_given_up: AtomicBool,
 }
 
 /// What there is once a model is loaded.
@@ -71,8 +77,8 @@ impl LlamaCppEngine {
         let (arrivals, receiver) = mpsc::channel();
         let (ready, loaded) = tokio::sync::oneshot::channel();
         // llama.cpp's context stays on the thread that made it; the thread ends when the engine is dropped.
-        let held = Arc::<Held>::default();
-        let reports = Arc::clone(&held);
+        let report = Arc::<Report>::default();
+        let reports = Arc::clone(&report);
         let makes_embeddings = model.pooling.is_some();
         let thread = std::thread::Builder::new()
             .name("llama.cpp".to_owned())
@@ -85,7 +91,8 @@ impl LlamaCppEngine {
             loaded,
             makes_embeddings,
             active: Arc::default(),
-            held,
+            report,
+            is_given_up: AtomicBool::new(false),
         })
     }
 
@@ -100,7 +107,8 @@ impl Drop for LlamaCppEngine {
     fn drop(&mut self) {
         // CUDA must not be told to free anything by a thread that the process ends under.
         drop(self.arrivals.take());
-        if let Some(thread) = self.thread.take() {
+        let is_given_up = self.is_given_up.load(Ordering::SeqCst);
+        if let Some(thread) = self.thread.take().filter(|_| !is_given_up) {
             let _ = thread.join();
         }
     }
@@ -125,14 +133,26 @@ impl Engine for LlamaCppEngine {
 
     fn kv_cache(&self) -> Option<KvCacheUse> {
         (!self.makes_embeddings).then(|| KvCacheUse {
-            used_tokens: self.held.used.load(Ordering::Relaxed),
-            kept_tokens: self.held.kept.load(Ordering::Relaxed),
+            used_tokens: self.report.used.load(Ordering::Relaxed),
+            kept_tokens: self.report.kept.load(Ordering::Relaxed),
             size_tokens: self.loaded.kv_cache_tokens,
         })
     }
 
     fn gives_way(&self) -> bool {
         true
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        Some(Progress { steps: self.report.steps.load(Ordering::Relaxed), is_long: self.makes_embeddings })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.report.has_ended.load(Ordering::SeqCst)
+    }
+
+    fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::SeqCst);
     }
 
     fn generate(&self, request: GenerateRequest) -> Generation {

@@ -21,7 +21,7 @@ use crate::embedder::Embedder;
 use crate::invariant;
 use crate::kv_cache::Layout;
 use crate::scheduler::{Arrival, Scheduler};
-use crate::{Held, Loaded};
+use crate::{Loaded, Report};
 
 /// Tokens of prompts computed in one step, at most; llama.cpp computes as many in one pass over the weights.
 pub(crate) const BATCH: usize = 512;
@@ -145,7 +145,7 @@ pub(crate) fn run(
     model: &Arc<Model>,
     options: &LoadOptions,
     arrivals: mpsc::Receiver<Arrival>,
-    held: &Held,
+    report: &Report,
     ready: oneshot::Sender<Result<Loaded, LoadError>>,
 ) {
     let weights = match with_reason(|| load_weights(model)) {
@@ -154,10 +154,10 @@ pub(crate) fn run(
     };
     invariant::set(options.batch_invariant);
     match model.pooling {
-        None => serve(scheduler(model, &weights, options), ready, |mut scheduler| scheduler.run(&arrivals, held)),
+        None => serve(scheduler(model, &weights, options), ready, |mut scheduler| scheduler.run(&arrivals, report)),
         Some(pooling) => {
             let embedder = embedder(model, &weights, pooling, options);
-            serve(embedder, ready, |mut embedder| embedder.run(&arrivals));
+            serve(embedder, ready, |mut embedder| embedder.run(&arrivals, report));
         }
     }
 }

@@ -23,7 +23,7 @@ use llama_cpp_2::token::LlamaToken;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use zyron_engine::{Active, EngineError, Model, Sequence, Step, Tokenizer};
 
-use crate::Held;
+use crate::Report;
 use crate::kv_cache::{KvCache, Layout, Memory, Source, common_prefix};
 use crate::load::BATCH;
 use crate::pace::Pace;
@@ -36,6 +36,9 @@ const TURNS: usize = 3;
 /// Tokens with which it is measured how long a prompt takes.
 const WARM_UP: usize = 32;
 
+/// About how long a step may take that reads prompts alone: on a slow machine less of them is read in one, so that it is
+/// seen to work, and a request that is cancelled is soon gone.
+const LONGEST_STEP: Duration = Duration::from_secs(10);
 /// How much of a prompt is read in a step that somebody may come in, for whom it is in the way.
 const SHORT_STEP: Duration = Duration::from_millis(20);
 /// But no less than this.
@@ -89,6 +92,15 @@ pub(crate) struct Scheduler<'model> {
     background: VecDeque<Request>,
     /// In the order in which they came.
     running: Vec<Request>,
+}
+
+/// Says at its end, through panics too, that nothing is served any more.
+pub(crate) struct Ended<'report>(pub(crate) &'report Report);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.has_ended.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Memory for LlamaContext<'_> {
@@ -179,17 +191,20 @@ impl<'model> Scheduler<'model> {
     }
 
     /// Serves what arrives until nothing can any more.
-    pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>, held: &Held) {
+    pub(crate) fn run(&mut self, arrivals: &Receiver<Arrival>, report: &Report) {
+        // Said before the sequences are dropped, whose readers then know why.
+        let _ended = Ended(report);
         while self.receive(arrivals) {
             self.drop_cancelled();
             self.give_way();
             let parts = self.plan();
             if !parts.is_empty() {
                 self.step(parts);
+                report.steps.fetch_add(1, Ordering::Relaxed);
             }
             let (used, kept) = self.kv_cache.held();
-            held.used.store(used, Ordering::Relaxed);
-            held.kept.store(kept, Ordering::Relaxed);
+            report.used.store(used, Ordering::Relaxed);
+            report.kept.store(kept, Ordering::Relaxed);
         }
     }
 
@@ -341,6 +356,8 @@ impl<'model> Scheduler<'model> {
         let decodes = self.running.len() - prompts;
         // One pass over the weights computes no more than a batch.
         let mut tokens = self.pace.chunk(decodes, prompts + self.waiting.len()).min(BATCH - decodes);
+        // No less than what it is measured by, or one step that was disturbed would count for ever.
+        tokens = tokens.min(self.pace.tokens_in(LONGEST_STEP).max(WARM_UP));
         if self.is_idle() {
             tokens = tokens.min(self.pace.tokens_in(SHORT_STEP).max(LEAST_PIECE));
         }

@@ -4,11 +4,14 @@
 //! logits that leave only the chosen token. To stop a request it closes the channel on which mistral.rs reports
 //! progress: the next report fails and the sequence is cancelled in the same step, without a token too many.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mistralrs::{CustomLogitsProcessor, Device, Response, Result, Tensor};
 use tokio::sync::mpsc;
 use zyron_engine::{Active, EngineError, Model, Sequence, Step};
+
+use crate::Runner;
 
 /// Reports that can wait unread: mistral.rs sends at most two a step, and each step empties the channel first.
 pub(crate) const RESPONSES: usize = 8;
@@ -17,11 +20,14 @@ pub(crate) const RESPONSES: usize = 8;
 pub(crate) struct Decoder {
     state: Mutex<State>,
     model: Arc<Model>,
+    steps: Arc<AtomicU64>,
     _active: Active,
 }
 
 struct State {
     sequence: Sequence,
+    /// While its prompt is read.
+    reading: Option<Active>,
     /// Closed once the request is over.
     responses: Option<mpsc::Receiver<Response>>,
 }
@@ -29,12 +35,13 @@ struct State {
 impl Decoder {
     pub(crate) fn new(
         sequence: Sequence,
-        model: Arc<Model>,
+        runner: &Runner,
         responses: mpsc::Receiver<Response>,
         active: Active,
     ) -> Self {
-        let state = Mutex::new(State { sequence, responses: Some(responses) });
-        Self { state, model, _active: active }
+        let reading = Some(Active::new(&runner.seen.reading));
+        let state = Mutex::new(State { sequence, reading, responses: Some(responses) });
+        Self { state, model: Arc::clone(&runner.model), steps: Arc::clone(&runner.seen.steps), _active: active }
     }
 }
 
@@ -78,6 +85,8 @@ impl CustomLogitsProcessor for Decoder {
     fn apply(&self, logits: &Tensor, _context: &[u32]) -> Result<Tensor> {
         let mut values = logits.to_vec1::<f32>()?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        state.reading = None;
         let token = match state.reported_error() {
             Some(error) => {
                 state.sequence.fail(EngineError::Backend(error));

@@ -2,6 +2,8 @@
 //!
 //! Texts of one length may share a step; others would be padded, and pooled with their padding, so they take turns.
 
+use std::sync::atomic::Ordering;
+
 use mistralrs::{RequestMessage, Response};
 use tokio::sync::mpsc;
 use zyron_engine::{Active, EngineError, Sequence};
@@ -16,10 +18,13 @@ pub(crate) async fn run(runner: Runner, mut sequence: Sequence, _active: Active)
         sequence.fail(EngineError::TooShort);
         return;
     }
+    let reading = Active::new(&runner.seen.reading);
     match vector(&runner, sequence.prompt().to_vec()).await {
         Ok(vector) => sequence.embed(vector),
         Err(error) => sequence.fail(EngineError::Backend(error)),
     };
+    drop(reading);
+    runner.seen.steps.fetch_add(1, Ordering::Relaxed);
 }
 
 async fn vector(runner: &Runner, prompt: Vec<u32>) -> Result<Vec<f32>, String> {

@@ -10,12 +10,12 @@ mod load;
 mod scoring;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use mistralrs::core::MistralRs;
 use mistralrs::{Constraint, NormalRequest, Request, RequestMessage, Response, SamplingParams};
 use tokio::sync::mpsc;
-use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Model, Sequence};
+use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Model, Progress, Sequence};
 
 use crate::decoder::Decoder;
 pub use crate::load::{Dtype, LoadError, LoadOptions, is_supported};
@@ -47,7 +47,7 @@ impl MistralrsEngine {
         };
         let max_sequences = options.max_sequences.get();
         let mistralrs = load::load(&model, options).await?;
-        let runner = Runner { mistralrs, model };
+        let runner = Runner { mistralrs, model, seen: Seen::default() };
         let engine = Self { runner, context_length, max_sequences, active: Arc::default() };
         load::warm_up(&engine).await?;
         Ok(engine)
@@ -69,13 +69,23 @@ impl MistralrsEngine {
 struct Runner {
     mistralrs: Arc<MistralRs>,
     model: Arc<Model>,
+    seen: Seen,
+}
+
+/// What is seen of mistral.rs at work.
+#[derive(Clone, Default)]
+struct Seen {
+    /// Tokens that it has computed.
+    steps: Arc<AtomicU64>,
+    /// Requests whose prompts it reads: at once, so that nothing is seen of it until that is done.
+    reading: Arc<AtomicUsize>,
 }
 
 impl Runner {
     /// Generates after `prompt`, which is the sequence's and what it has generated already.
     fn generate(&self, prompt: Vec<u32>, max_tokens: usize, sequence: Sequence, active: Active) {
         let (responses, receiver) = mpsc::channel(decoder::RESPONSES);
-        let decoder = Decoder::new(sequence, Arc::clone(&self.model), receiver, active);
+        let decoder = Decoder::new(sequence, self, receiver, active);
         let mut request = self.request(RequestMessage::CompletionTokens(prompt), responses);
         request.sampling_params.max_len = Some(max_tokens);
         request.logits_processors = Some(vec![Arc::new(decoder)]);
@@ -136,6 +146,11 @@ impl Engine for MistralrsEngine {
 
     fn active(&self) -> usize {
         self.active.load(Ordering::SeqCst)
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        let Seen { steps, reading } = &self.runner.seen;
+        Some(Progress { steps: steps.load(Ordering::Relaxed), is_long: reading.load(Ordering::SeqCst) > 0 })
     }
 
     fn generate(&self, request: GenerateRequest) -> Generation {

@@ -13,6 +13,7 @@ use crate::decoder::error_in;
 /// Scores the prompt of `sequence`, then generates up to `max_tokens`.
 pub(crate) async fn run(runner: Runner, max_tokens: usize, mut sequence: Sequence, active: Active) {
     let prompt = sequence.prompt().to_vec();
+    let _reading = Active::new(&runner.seen.reading);
     let parts = match logits(&runner, prompt.clone()).await {
         Ok(parts) => parts,
         Err(error) => {

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Answered, KeyChange};
-use crate::run::Crash;
+use crate::run::{Crash, LostEngine};
 use crate::{private, time};
 
 /// A file that is longer is followed by another.
@@ -67,6 +67,9 @@ pub(crate) enum Event {
     Serving { model: String, engine: &'static str, system_fingerprint: String },
     /// It no longer does.
     Unloaded { model: String },
+    /// Its engine hung or panicked, and was given up with the requests that it had; what follows is that it serves the
+    /// model again.
+    EngineLost(LostEngine),
     /// It has ended in good order.
     Stopped,
     /// A request is over.

@@ -22,7 +22,7 @@ use zyron_openapi::{Batch, BatchErrors, BatchLine, BatchResponse, BatchResult, B
 use super::lines::{self, Bounds};
 use super::store::Store;
 use super::{Background, BatchStoreError, Batches, OUTPUT, identifier};
-use crate::error::ApiError;
+use crate::error::{ApiError, ENGINE_LOST};
 use crate::private;
 use crate::state::AppState;
 use crate::time::now;
@@ -31,6 +31,8 @@ use crate::time::now;
 const PAUSE: Duration = Duration::from_secs(1);
 /// And at most: the reason may be gone sooner.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// How often the engine may be lost while it has a request, until the request counts as what the engine is lost by.
+const MAX_LOSSES: usize = 3;
 /// How often it is looked for batches whose time is over.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -308,6 +310,7 @@ async fn ask(app: &AppState, router: Router, owner: &str, batch: &Batch, body: &
     let left = batch.expires_at.map_or(0, |expires| expires.saturating_sub(now()));
     let deadline = Instant::now() + Duration::from_secs(left);
     let body = serde_json::to_string(body).ok()?;
+    let mut losses = 0;
     while !app.is_draining() {
         let request_id = identifier("req_");
         let mut request = Request::post(&batch.endpoint)
@@ -320,12 +323,19 @@ async fn ask(app: &AppState, router: Router, owner: &str, batch: &Batch, body: &
         let status = response.status();
         let after = response.headers().get(header::RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
         let bytes = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        let answer: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        losses += usize::from(is_engine_lost(&answer));
+        let is_no_place = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if is_no_place && losses < MAX_LOSSES {
             tokio::time::sleep(after.map_or(PAUSE, Duration::from_secs).min(MAX_PAUSE)).await;
             continue;
         }
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        return Some(BatchResponse { status_code: status.as_u16(), request_id, body });
+        return Some(BatchResponse { status_code: status.as_u16(), request_id, body: answer });
     }
     None
+}
+
+/// Whether a request ended with the engine that had it.
+fn is_engine_lost(answer: &Value) -> bool {
+    answer["error"]["code"] == ENGINE_LOST
 }

@@ -92,7 +92,7 @@ async fn pass(State(service): State<Service>, mut request: Request, next: Next) 
         request.headers_mut().insert(header::HOST, host);
     }
     let path = request.uri().path().to_owned();
-    if !is_public(&path) && auth::identify(&service.app, request.headers()).is_err() {
+    if !is_public(&path) && auth::identify(&service.app, request.uri(), request.headers()).is_err() {
         return told(refusal(&service, request.headers()).await);
     }
     if !is_asked_in_a_stream(&path) {

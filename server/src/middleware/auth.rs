@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::Authority};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -60,7 +60,7 @@ pub(crate) async fn authorize(
     let key = match &background {
         Some(background) if app.keys().are_required() => Some(background.key.clone().ok_or(ApiError::Unauthorized)?),
         Some(_) => None,
-        None => identify(&app, request.headers())?,
+        None => identify(&app, request.uri(), request.headers())?,
     };
     let Some(key) = key else {
         call.is_let_in(request.headers());
@@ -87,12 +87,12 @@ pub(crate) async fn authorize(
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`] and, where no key is asked for, [`ApiError::ForeignHost`].
-pub(crate) fn identify(app: &AppState, headers: &HeaderMap) -> Result<Option<Arc<Key>>, ApiError> {
+pub(crate) fn identify(app: &AppState, target: &Uri, headers: &HeaderMap) -> Result<Option<Arc<Key>>, ApiError> {
     if app.keys().are_required() {
         let key = bearer(headers).and_then(|text| app.keys().find(text));
         return key.map(Some).ok_or(ApiError::Unauthorized);
     }
-    if is_local(headers) { Ok(None) } else { Err(ApiError::ForeignHost) }
+    if is_local(target, headers) { Ok(None) } else { Err(ApiError::ForeignHost) }
 }
 
 fn say_what_is_left(key: &Key, headers: &mut HeaderMap) {
@@ -134,9 +134,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-fn is_local(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let Some(Ok(authority)) = host.map(str::parse::<Authority>) else { return false };
+fn is_local(target: &Uri, headers: &HeaderMap) -> bool {
+    // Of two, the one in the target counts (RFC 9112, section 3.2.2).
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
+    let Some(authority) = target.authority().cloned().or(host) else { return false };
     let name = authority.host().trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())

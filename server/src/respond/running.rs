@@ -14,6 +14,7 @@ use crate::admission::Applicant;
 use crate::call::{Call, Outcome};
 use crate::error::ApiError;
 use crate::serving::{Held, Serving};
+use crate::state::AppState;
 use crate::validate::Job;
 
 /// What an answer is made of.
@@ -75,12 +76,14 @@ impl Running {
         let asking = call.clone();
         let deadline = call.deadline();
         let at_once = serving.engine.parallelism();
-        let serving = Arc::clone(serving);
+        let (serving, lost) = (Arc::clone(serving), serving.lost().clone());
         // The turns of further answers are for no more than is said here: their prompt waits with the first.
         let applicant = call.applicant(0);
         let Job { answers: open, mut request, .. } = job;
-        let answers = (0..open)
-            .map(move |index| answer(index, request(index), held.take(), Arc::clone(&serving), applicant.clone()));
+        let app = asking.app().clone();
+        let answers = (0..open).map(move |index| {
+            answer(index, request(index), held.take(), app.clone(), Arc::clone(&serving), applicant.clone())
+        });
         let (sender, events) = mpsc::unbounded_channel();
         let work = async move {
             let mut answers = stream::iter(answers).flatten_unordered(at_once);
@@ -94,6 +97,7 @@ impl Running {
             let error = tokio::select! {
                 () = pass_on => return,
                 () = tokio::time::sleep_until(deadline.into()) => ApiError::Timeout,
+                () = lost.cancelled() => ApiError::EngineLost,
                 () = asking.app().abort().cancelled() => ApiError::Draining,
                 () = asking.disowned() => ApiError::Unauthorized,
             };
@@ -161,9 +165,11 @@ fn answer(
     index: usize,
     mut request: GenerateRequest,
     held: Option<Held>,
+    app: AppState,
     serving: Arc<Serving>,
     applicant: Applicant,
 ) -> BoxStream<'static, Answered> {
+    let engine = Arc::clone(&serving.engine);
     let events = async move {
         request.is_background = applicant.is_background;
         let held = match held {
@@ -175,7 +181,18 @@ fn answer(
         Ok(serving.engine.generate(request))
     };
     let events = stream::once(events).flat_map(move |started: Result<_, ApiError>| match started {
-        Ok(generation) => generation.map(move |event| (index, Ok(event))).boxed(),
+        Ok(generation) => {
+            let (app, engine) = (app.clone(), Arc::clone(&engine));
+            let event = move |event| match event {
+                // The watchdog need not wait for its next look.
+                Event::Failed(EngineError::Stopped) if engine.has_ended() => {
+                    app.models().suspect();
+                    Err(ApiError::EngineLost)
+                }
+                event => Ok(event),
+            };
+            generation.map(move |given| (index, event(given))).boxed()
+        }
         Err(error) => stream::once(async move { (index, Err(error)) }).boxed(),
     });
     events.boxed()

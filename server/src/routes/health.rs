@@ -33,7 +33,7 @@ pub(crate) async fn live() -> Json<Health> {
     security(()),
     responses(
         (status = 200, description = "It can.", body = Health),
-        (status = 503, description = "The model is loading, none is loaded, the server is shutting down, or it cannot write its audit log.", body = Health),
+        (status = 503, description = "The model is loading, none is loaded, an engine is being replaced, the server is shutting down, or it cannot write its audit log.", body = Health),
     )
 )]
 pub(crate) async fn ready(State(app): State<AppState>) -> (StatusCode, Json<Health>) {
@@ -50,6 +50,9 @@ pub(crate) fn readiness(app: &AppState) -> Result<(), &'static str> {
     }
     if let Some(servers) = app.upstream().filter(|_| !app.is_draining()) {
         return if servers.is_any_healthy() { Ok(()) } else { Err("no upstream") };
+    }
+    if app.models().is_restarting() && !app.is_draining() {
+        return Err("engine restarting");
     }
     match app.all_serving() {
         Ok(models) if models.is_empty() => Err("no model"),

@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::respond::response::{ResponseShape, failed};
 use crate::respond::{self, Running};
-use crate::responses::Responses;
+use crate::responses::OwnResponses;
 use crate::serving::Serving;
 use crate::state::AppState;
 use crate::validate;
@@ -65,7 +65,7 @@ pub(crate) async fn create(
     JsonBody(request): JsonBody<ResponseRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let serving = &app.serving(&request.model)?;
-    let (before, responses) = storage(&app, &request)?;
+    let (before, responses) = storage(&app, &call, &request)?;
     let mut job = validate::response(serving, &app.limits(), request, before, responses.is_some()).await?;
     if let (true, Some(responses)) = (job.response.background, &responses) {
         return Ok(Json(in_background(&call, serving, job, responses)?).into_response());
@@ -77,11 +77,15 @@ pub(crate) async fn create(
 }
 
 /// The conversation before, and where to keep the answer, as far as the server keeps any.
-fn storage(app: &AppState, request: &ResponseRequest) -> Result<(Vec<Value>, Option<Responses>), ApiError> {
+fn storage(
+    app: &AppState,
+    call: &Call,
+    request: &ResponseRequest,
+) -> Result<(Vec<Value>, Option<OwnResponses>), ApiError> {
     const PREVIOUS: &str = "previous_response_id";
     let off = |param| ApiError::unsupported(param, format!("`{param}` needs an answer that is kept. {OFF}"));
-    let kept = app.responses();
-    let before = match (request.previous_response_id.as_deref(), kept) {
+    let kept = app.responses().map(|responses| responses.of(call));
+    let before = match (request.previous_response_id.as_deref(), &kept) {
         (None, _) => Vec::new(),
         (Some(_), None) => return Err(off(PREVIOUS)),
         (Some(id), Some(kept)) => match kept.get(id) {
@@ -110,7 +114,7 @@ fn storage(app: &AppState, request: &ResponseRequest) -> Result<(Vec<Value>, Opt
             return Err(ApiError::unsupported("stream", "An answer in the background cannot be streamed here."));
         }
     }
-    Ok((before, kept.filter(|_| request.store != Some(false)).cloned()))
+    Ok((before, kept.filter(|_| request.store != Some(false))))
 }
 
 /// Starts an answer that nobody waits for. It takes its place in the queue now, or is refused.
@@ -118,7 +122,7 @@ fn in_background(
     call: &Call,
     serving: &Arc<Serving>,
     mut job: validate::ResponseJob,
-    responses: &Responses,
+    responses: &OwnResponses,
 ) -> Result<Response, ApiError> {
     let cancel = CancellationToken::new();
     let keeper = responses.keeper(std::mem::take(&mut job.messages), Some(cancel.clone()));
@@ -171,6 +175,7 @@ fn in_background(
 )]
 pub(crate) async fn retrieve(
     State(app): State<AppState>,
+    call: Call,
     Path(id): Path<String>,
     Query(options): Query<Vec<(String, String)>>,
 ) -> Result<Json<Response>, ApiError> {
@@ -178,7 +183,7 @@ pub(crate) async fn retrieve(
     if options.iter().any(|(name, value)| name == "stream" && value != "false") {
         return Err(ApiError::unsupported("stream", "An answer that was kept cannot be streamed again here."));
     }
-    Ok(Json(app.responses().ok_or(OFF)?.get(&id).ok_or(UNKNOWN)?.response))
+    Ok(Json(app.responses().ok_or(OFF)?.of(&call).get(&id).ok_or(UNKNOWN)?.response))
 }
 
 /// Forget an answer that was kept
@@ -194,9 +199,10 @@ pub(crate) async fn retrieve(
 )]
 pub(crate) async fn delete(
     State(app): State<AppState>,
+    call: Call,
     Path(id): Path<String>,
 ) -> Result<Json<ResponseDeleted>, ApiError> {
-    app.responses().ok_or(OFF)?.remove(&id).ok_or(UNKNOWN)?;
+    app.responses().ok_or(OFF)?.of(&call).remove(&id).ok_or(UNKNOWN)?;
     Ok(Json(ResponseDeleted { id, object: "response".to_owned(), deleted: true }))
 }
 
@@ -212,8 +218,12 @@ pub(crate) async fn delete(
         (status = 404, description = "No such answer is kept.", body = ErrorResponse),
     )
 )]
-pub(crate) async fn cancel(State(app): State<AppState>, Path(id): Path<String>) -> Result<Json<Response>, ApiError> {
-    let kept = app.responses().ok_or(OFF)?.cancel(&id).ok_or(UNKNOWN)?;
+pub(crate) async fn cancel(
+    State(app): State<AppState>,
+    call: Call,
+    Path(id): Path<String>,
+) -> Result<Json<Response>, ApiError> {
+    let kept = app.responses().ok_or(OFF)?.of(&call).cancel(&id).ok_or(UNKNOWN)?;
     if kept.cancel.is_none() {
         return Err(ApiError::invalid("response_id", "Only an answer made in the background can be cancelled."));
     }

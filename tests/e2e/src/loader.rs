@@ -24,6 +24,7 @@ struct Inner {
     memory_bytes: u64,
     engines: Mutex<HashMap<String, Weak<ScriptedEngine>>>,
     loadings: AtomicUsize,
+    failures: AtomicUsize,
     may_go_on: watch::Sender<bool>,
 }
 
@@ -31,8 +32,8 @@ impl ScriptedLoader {
     /// Each model takes `memory_bytes`.
     #[must_use]
     pub fn new(memory_bytes: u64) -> Self {
-        let (engines, loadings, may_go_on) = (Mutex::default(), AtomicUsize::new(0), watch::Sender::new(false));
-        Self(Arc::new(Inner { memory_bytes, engines, loadings, may_go_on }))
+        let (engines, loadings, failures) = Default::default();
+        Self(Arc::new(Inner { memory_bytes, engines, loadings, failures, may_go_on: watch::Sender::new(false) }))
     }
 
     /// The engine of a model, if it is loaded.
@@ -52,12 +53,25 @@ impl ScriptedLoader {
         self.0.may_go_on.send_replace(true);
     }
 
+    /// Lets it wait again.
+    pub fn hold(&self) {
+        self.0.may_go_on.send_replace(false);
+    }
+
+    /// Fails so many times from now on.
+    pub fn fail(&self, times: usize) {
+        self.0.failures.store(times, Ordering::SeqCst);
+    }
+
     fn loaded(&self, id: &str, room: Option<u64>) -> anyhow::Result<LoadedModel> {
         match id {
             "broken" => bail!("its file is damaged"),
             "panics" => panic!("the script says so"),
             _ => {}
         }
+        let failures = &self.0.failures;
+        let fails = failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        ensure!(!fails, "the disk is gone");
         ensure!(room.is_none_or(|room| self.0.memory_bytes <= room), "it does not fit in {room:?}");
         let model = Arc::new(Model { id: id.to_owned(), ..byte_model(CONTEXT) });
         let engine = Arc::new(ScriptedEngine::new(Arc::clone(&model), 4, |request, _| obey(request)));

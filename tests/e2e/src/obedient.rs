@@ -10,13 +10,18 @@ const END: u32 = 257;
 ///
 /// - `say …`, the message or a line of it, is answered with the rest, byte for byte as far as the request's constraint
 ///   lets it. Lines of `---` part it: the second part is said after a call of tools, and so on, the last one for ever.
-/// - `stall` waits for ever. `fail` fails in the middle of the answer.
+/// - `stall` waits for ever, `read` reads a prompt for ever. `fail` fails in the middle of the answer.
+/// - `hang` hangs the engine, `begin` does so in the middle of an answer, `end` ends it.
 /// - Anything else is answered with itself or, where there is a constraint, with the shortest text that it allows.
 #[must_use]
 pub fn obey(request: &GenerateRequest) -> Vec<Act> {
     let said = said_last(request);
     let mut acts = match said.as_str() {
         "stall" => vec![Act::Stall],
+        "read" => vec![Act::Read],
+        "hang" => vec![Act::Hang],
+        "begin" => vec![Act::Say("abc".to_owned()), Act::Hang],
+        "end" => vec![Act::End],
         "fail" => vec![Act::Say("abc".to_owned()), Act::Fail("the script says so".to_owned())],
         said => match said.strip_prefix("say ").or_else(|| Some(said.split_once("\nsay ")?.1)) {
             Some(text) => {

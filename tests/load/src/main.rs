@@ -1,6 +1,8 @@
-//! `cargo xtask bench`: what Zyron costs and what it gives, each measured against something else in the same run.
+//! `cargo xtask bench`: what Zyron costs and what it gives, each measured against something else in the same run. And
+//! `cargo xtask chaos` and `soak`: what it withstands.
 
 mod batching;
+mod chaos;
 mod contender;
 mod direct;
 mod fairness;
@@ -8,9 +10,12 @@ mod fec;
 mod instant;
 mod layer;
 mod peers;
+mod process;
 mod quantiles;
 mod serving;
 mod seven_b;
+mod soak;
+mod table;
 mod workload;
 
 use clap::Parser;
@@ -34,6 +39,10 @@ enum Bench {
     /// A model of seven billion random weights, beside the memory's bandwidth
     #[command(name = "7b")]
     SevenB(seven_b::Args),
+    /// A server in bad company: overload, slow clients, kill -9, a full disk, a clock that jumps, damaged files
+    Chaos(chaos::Args),
+    /// Requests of all kinds for hours, of which some break off
+    Soak(soak::Args),
 }
 
 #[tokio::main]
@@ -46,5 +55,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Fairness(args) => fairness::run(args).await,
         Bench::Fec(args) => fec::run(&args),
         Bench::SevenB(args) => seven_b::run(args).await,
+        Bench::Chaos(args) => chaos::run(args).await,
+        Bench::Soak(args) => soak::run(args).await,
     }
 }

@@ -35,12 +35,14 @@ mod real_model;
 mod responses;
 mod safetensors;
 mod several_models;
+mod shapes;
 mod state;
 mod structured;
 mod tls;
 mod tokenize;
 mod tools;
 mod upstream;
+mod watchdog;
 
 use std::path::{Path, PathBuf};
 
