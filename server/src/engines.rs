@@ -99,7 +99,7 @@ async fn llama_cpp(config: &EngineConfig, model: &Arc<Model>, room: Option<u64>)
         batch_invariant: config.batch_invariant,
     };
     let engine = LlamaCppEngine::load(Arc::clone(model), options).await?;
-    crate::banner::cache(engine.loaded());
+    crate::banner::cache(engine.loaded(), model);
     let memory = weights + engine.loaded().kv_cache_bytes;
     Ok((Arc::new(engine), memory))
 }

@@ -42,7 +42,7 @@ async fn load(config: &Arc<Config>, source: Source, room: Option<u64>) -> anyhow
     let model = Arc::new(model);
     banner::loading(&model);
     let (engine, memory_bytes) = engines::load(&config.engine, &model, room).await?;
-    banner::loaded(engine.as_ref(), start.elapsed());
+    banner::loaded(&model, engine.as_ref(), start.elapsed());
     Ok(LoadedModel { model, engine, weights, memory_bytes })
 }
 

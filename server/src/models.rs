@@ -245,16 +245,16 @@ impl AppState {
         self.models().are_started.store(true, Ordering::SeqCst);
     }
 
-    /// Loads the models of the configuration, and has `loader` load those that are asked for later. Gives the name of the
+    /// Loads the models of the configuration, and has `loader` load those that are asked for later. Gives the
     /// first.
     ///
     /// # Errors
     /// The first that cannot be loaded.
-    pub(crate) async fn start_models(&self, loader: Arc<dyn Loader>) -> anyhow::Result<String> {
+    pub(crate) async fn start_models(&self, loader: Arc<dyn Loader>) -> anyhow::Result<Arc<Model>> {
         let models = self.models();
         let _ = models.loader.set(Arc::clone(&loader));
         let loaded = loader.load(Source::Configured, models.memory_bytes).await?;
-        let first = loaded.model.id.clone();
+        let first = Arc::clone(&loaded.model);
         self.serve(loaded, true);
         for id in &self.config().models.load {
             let missing = || anyhow::anyhow!("`models.load`: there is no model `{id}` in `models.folder`");

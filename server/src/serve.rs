@@ -169,11 +169,11 @@ impl App {
     }
 
     /// Loads the models of the configuration; from then on the server answers with them, and `loader` loads those that
-    /// are asked for. Gives the name of the first.
+    /// are asked for. Gives the first.
     ///
     /// # Errors
     /// Why one of them cannot be loaded.
-    pub async fn start_models(&self, loader: Arc<dyn Loader>) -> anyhow::Result<String> {
+    pub async fn start_models(&self, loader: Arc<dyn Loader>) -> anyhow::Result<Arc<Model>> {
         self.0.start_models(loader).await
     }
 

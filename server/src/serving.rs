@@ -157,7 +157,11 @@ fn weight_files(weights: &Weights) -> Vec<PathBuf> {
     match weights {
         Weights::Gguf(file) => vec![file.clone()],
         Weights::Safetensors(folder) => {
-            let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            let within =
+                |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            // An embedding model has layers in folders of their own.
+            let files =
+                within(folder).flat_map(|path| if path.is_dir() { within(&path).collect() } else { vec![path] });
             let mut files: Vec<PathBuf> =
                 files.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).collect();
             files.sort();

@@ -20,7 +20,8 @@ BASE, EPSILON = 10000.0, 1e-6
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["le", "la", "resultat", "net", "tres", "orerie", "charges", "produit", "bilan", "passif", "actif", ",", "."]
 PIECES = ["##s", "##orerie", "##if", "##if", "##net"]
-VOCABULARY = [*SPECIAL, *WORDS, *dict.fromkeys(PIECES)]
+# Vocabularies without capitals have some that no text has, such as this one.
+VOCABULARY = [*SPECIAL, *WORDS, *dict.fromkeys(PIECES), "ℝ"]
 
 
 def random(seed):
@@ -79,7 +80,8 @@ def write_bert(path, weights):
     for add, token in [
         (writer.add_pad_token_id, "[PAD]"),
         (writer.add_unk_token_id, "[UNK]"),
-        (lambda place: writer.add_uint32("tokenizer.ggml.cls_token_id", place), "[CLS]"),
+        # What today's converters write of `[CLS]`; older ones had a key of its own.
+        (writer.add_bos_token_id, "[CLS]"),
         (writer.add_sep_token_id, "[SEP]"),
         (writer.add_mask_token_id, "[MASK]"),
     ]:

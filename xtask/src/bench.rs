@@ -77,6 +77,7 @@ pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
     layer(workspace, &short("--rounds 1 --tokens 8"))?;
     serving(workspace, &short("--rounds 1 --tokens 32 --connections 100"))?;
     measure(workspace, "fec", &[], &short("--rounds 1 --lines 20000"))?;
+    fairness(workspace, &short("--rounds 1 --requests 2 --greedy 8"))?;
     let ours = [
         ("--model", checkpoint::ensure(workspace)?.into_os_string()),
         ("--zyron", workspace.server_binary().into_os_string()),
@@ -102,7 +103,7 @@ pub(crate) fn soak(workspace: &Workspace, args: &[OsString]) -> Result<()> {
 /// The short form of both. The server must be there.
 pub(crate) fn try_to_break(workspace: &Workspace) -> Result<()> {
     withstand(workspace, "chaos", &["--short".into()])?;
-    withstand(workspace, "soak", &["--minutes".into(), "1".into()])
+    withstand(workspace, "soak", &["--minutes".into(), "0.5".into()])
 }
 
 fn withstand(workspace: &Workspace, what: &str, args: &[OsString]) -> Result<()> {

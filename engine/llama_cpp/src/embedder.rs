@@ -98,7 +98,8 @@ impl<'model> Embedder<'model> {
                 self.batch.add(token, position, &[place], true).map_err(|error| failed(&error))?;
             }
         }
-        self.context.clear_kv_cache();
+        // Not `clear_kv_cache`, which writes zeros over all of it.
+        let _ = self.context.clear_kv_cache_seq(None, None, None);
         self.context.decode(&mut self.batch).map_err(|error| failed(&error))?;
         let vector = |place| self.context.embeddings_seq_ith(place).map(<[f32]>::to_vec);
         (0..).take(texts.len()).map(|place| vector(place).map_err(|error| failed(&error))).collect()

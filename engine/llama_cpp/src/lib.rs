@@ -58,7 +58,7 @@ pub struct Loaded {
     pub context_length: usize,
     /// Tokens, of all requests together, that the cache holds.
     pub kv_cache_tokens: usize,
-    /// Bytes of the cache.
+    /// Bytes of the cache, and of what an embedding model computes in.
     pub kv_cache_bytes: u64,
 }
 

@@ -33,8 +33,8 @@ const IDLE: usize = 1;
 const MOST_SEQUENCES: usize = 256 / (1 + IDLE);
 /// Texts that are embedded at once, at most: llama.cpp's limit.
 const MOST_TEXTS: usize = 256;
-/// The longest text, in tokens, that is embedded where nobody says otherwise: one is computed in one piece, whose memory
-/// grows with its length.
+/// The longest text, in tokens, that is embedded where nobody says otherwise, if 2 GB suffice for it: one is computed in one
+/// piece, whose memory grows with its length.
 const USUAL_TEXT: usize = 8192;
 /// Bytes for the cache of a machine without a GPU, unless a whole context takes more: they are written once at the
 /// start, which takes seconds for each gigabyte.
@@ -205,8 +205,13 @@ fn embedder<'model>(
     pooling: Pooling,
     options: &LoadOptions,
 ) -> Result<(Embedder<'model>, Loaded), LoadError> {
+    let keeps = has_kv_cache(model);
+    let per_token = embedding_bytes_per_token(model, weights, options.kv_cache_type, keeps);
     let context_length = match options.context_length {
-        0 => model.context_length.min(USUAL_TEXT),
+        0 => {
+            let fitting = usize::try_from(USUAL / per_token.max(1)).unwrap_or(usize::MAX) / PADDING * PADDING;
+            model.context_length.min(fitting.clamp(BATCH, USUAL_TEXT))
+        }
         tokens => tokens.min(model.context_length),
     };
     let sequences = match options.max_sequences {
@@ -216,8 +221,7 @@ fn embedder<'model>(
     };
     // A text is computed in one piece, and short ones together.
     let tokens = context_length.max(BATCH).next_multiple_of(PADDING);
-    let keeps = has_kv_cache(model);
-    let bytes = if keeps { tokens as u64 * bytes_per_token(model, weights, options.kv_cache_type) } else { 0 };
+    let bytes = tokens as u64 * per_token;
     let left = options.memory_bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(weights.size()));
     if bytes > left {
         return Err(LoadError::Memory { tokens, needed: megabytes(bytes), free: megabytes(left) });
@@ -237,6 +241,14 @@ fn embedder<'model>(
     embedder.warm_up().map_err(failed)?;
     let kv_cache_tokens = if keeps { tokens } else { 0 };
     Ok((embedder, Loaded { sequences, context_length, kv_cache_tokens, kv_cache_bytes: bytes }))
+}
+
+/// Bytes that a token of a step takes: its keys and values, if the model keeps them, and what llama.cpp reserves for each
+/// token's logits, though no embedding needs any; where keys are kept it computes them, too.
+fn embedding_bytes_per_token(model: &Model, weights: &LlamaModel, kind: KvCacheType, keeps: bool) -> u64 {
+    let logits = 4 * u64::try_from(weights.n_vocab()).unwrap_or(0);
+    let states = 4 * u64::try_from(weights.n_embd()).unwrap_or(0);
+    if keeps { bytes_per_token(model, weights, kind) + 2 * logits + states } else { logits + states }
 }
 
 /// Whether the model keeps keys and values from one token to the next. Those that read a text in both directions do not.

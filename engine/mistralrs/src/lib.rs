@@ -20,6 +20,9 @@ use zyron_engine::{Active, Engine, EngineError, GenerateRequest, Generation, Mod
 use crate::decoder::Decoder;
 pub use crate::load::{Dtype, LoadError, LoadOptions, is_supported};
 
+/// The longest text, in tokens, that is embedded where nobody says otherwise.
+const USUAL_TEXT: usize = 8192;
+
 /// A model loaded by mistral.rs.
 pub struct MistralrsEngine {
     runner: Runner,
@@ -42,6 +45,8 @@ impl MistralrsEngine {
     /// [`LoadError`], in one sentence.
     pub async fn load(model: Arc<Model>, options: LoadOptions) -> Result<Self, LoadError> {
         let context_length = match options.context_length {
+            // A text is computed in one piece, whose memory grows with the square of its length.
+            0 if model.pooling.is_some() => model.context_length.min(USUAL_TEXT),
             0 => model.context_length,
             tokens => tokens.min(model.context_length),
         };

@@ -17,6 +17,7 @@ pub(super) fn open(path: &Path) -> Result<Model, ModelError> {
         .filter(|&length| length > 0)
         .ok_or_else(|| refused(GgufError::MissingKey(format!("{architecture}.context_length"))))?;
     let pooling = pooling(&gguf, &architecture)
+        .and_then(|pooling| whole_embedding(&gguf, &architecture).map(|()| pooling))
         .map_err(|detail| ModelError::Unsupported { path: path.to_owned(), detail: detail.to_owned() })?;
     let tokenizer = Tokenizer::from_gguf(&gguf, pooling.is_some())
         .map_err(|reason| ModelError::Tokenizer { path: path.to_owned(), reason })?;
@@ -50,12 +51,21 @@ fn pooling(gguf: &Gguf, architecture: &str) -> Result<Option<Pooling>, &'static 
         Some(2) => Ok(Some(Pooling::Cls)),
         Some(3) => Ok(Some(Pooling::Last)),
         Some(4) => Err("it ranks texts by a question, and neither generates nor embeds them"),
-        // Those of BERT's family read in both directions, and can do nothing else.
-        _ if architecture.contains("bert") => {
+        // They read in both directions, and can do nothing else.
+        _ if ["bert", "embedding"].iter().any(|family| architecture.contains(family)) => {
             Err("it is an embedding model and does not say how it makes one vector of many (`pooling_type`)")
         }
+        _ if architecture.starts_with("t5") => Err("models that encode a text and decode another are not supported"),
         _ => Ok(None),
     }
+}
+
+/// Whether an embedding model has all of its layers. llama.cpp would do without those that some converters left out, and
+/// the vectors would be another model's.
+fn whole_embedding(gguf: &Gguf, architecture: &str) -> Result<(), &'static str> {
+    let is_cut =
+        architecture == "gemma-embedding" && !gguf.tensors().iter().any(|tensor| tensor.name.starts_with("dense_2."));
+    if is_cut { Err("it lacks the last two layers of EmbeddingGemma; convert it again, with them") } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -111,6 +121,18 @@ pub(super) mod tests {
             entries.push(("nomic-bert.context_length", Value::Int(64)));
         };
         assert!(refusal(bidirectional).contains("`pooling_type`"));
+        for (architecture, pooling, said) in [("gemma-embedding", 1, "last two layers"), ("t5", 0, "decode another")] {
+            let other = |entries: &mut Vec<(&'static str, Value)>| {
+                entries[0].1 = Value::String(architecture.into());
+                let context: &'static str =
+                    if pooling == 1 { "gemma-embedding.context_length" } else { "t5.context_length" };
+                entries.push((context, Value::Int(64)));
+                if pooling > 0 {
+                    entries.push(("gemma-embedding.pooling_type", Value::Int(pooling)));
+                }
+            };
+            assert!(refusal(other).contains(said), "{architecture}");
+        }
         assert!(refusal(|entries| entries[6].1 = strings(&["a z"])).contains("tokenizer"));
         assert!(open(Path::new("Cargo.toml")).unwrap_err().to_string().contains("not a GGUF file"));
     }
@@ -139,10 +161,10 @@ pub(super) mod tests {
             ("bert.context_length", Value::Int(64)),
             ("bert.pooling_type", Value::Int(1)),
             ("tokenizer.ggml.model", text("bert")),
-            ("tokenizer.ggml.tokens", strings(&["[UNK]", "[CLS]", "[SEP]", "▁bilan", "▁e", "s", "▁,"])),
-            ("tokenizer.ggml.token_type", Value::Array([3, 3, 3, 1, 1, 1, 1].map(Value::Int).to_vec())),
+            ("tokenizer.ggml.tokens", strings(&["[UNK]", "[CLS]", "[SEP]", "▁bilan", "▁e", "s", "▁,", "▁ℝ"])),
+            ("tokenizer.ggml.token_type", Value::Array([3, 3, 3, 1, 1, 1, 1, 1].map(Value::Int).to_vec())),
             ("tokenizer.ggml.unknown_token_id", Value::Int(0)),
-            ("tokenizer.ggml.cls_token_id", Value::Int(1)),
+            ("tokenizer.ggml.bos_token_id", Value::Int(1)),
             ("tokenizer.ggml.seperator_token_id", Value::Int(2)),
         ]
     }
@@ -173,7 +195,8 @@ pub(super) mod tests {
         assert_eq!(model.tokenizer.encode("bilan", false).unwrap(), [3]);
         assert_eq!((model.tokenizer.text_bytes(3), model.tokenizer.text_bytes(5)), (&b" bilan"[..], &b"s"[..]));
         let mut cased = word_piece_entries();
-        cased[4].1 = strings(&["[UNK]", "[CLS]", "[SEP]", "▁bilan", "▁É", "s", "▁,"]);
+        cased[4].1 = strings(&["[UNK]", "[CLS]", "[SEP]", "▁bilan", "▁É", "s", "▁,", "▁ℝ"]);
+        cased.push(("tokenizer.ggml.normalizer.lowercase", Value::Bool(false)));
         let tokenizer = open(&write(&sample(&cased)).path()).unwrap().tokenizer;
         assert_eq!(tokenizer.encode("bilan É Bilan", true).unwrap(), [1, 3, 4, 0, 2]);
     }
@@ -185,6 +208,17 @@ pub(super) mod tests {
         assert_eq!(model.pooling, Some(Pooling::Cls));
         assert_eq!(model.tokenizer.encode("  ab   a z ", true).unwrap(), [0, 6, 3, 5, 2, 1]);
         assert_eq!(model.tokenizer.text_bytes(6), b" ab");
+    }
+
+    #[test]
+    fn a_table_of_characters_that_lies_is_refused() {
+        for bytes in [&[][..], &[8, 0, 0, 0, 1, 2], &[2, 0, 0, 0, 1, 2], &[0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4]] {
+            let mut entries = unigram_entries();
+            let map = Value::Array(bytes.iter().map(|&byte| Value::Int(byte.into())).collect());
+            entries.push(("tokenizer.ggml.precompiled_charsmap", map));
+            let error = open(&write(&sample(&entries)).path()).unwrap_err().to_string();
+            assert!(error.contains("table of characters"), "{error}");
+        }
     }
 
     #[test]

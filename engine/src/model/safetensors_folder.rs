@@ -72,8 +72,9 @@ fn pooling(folder: &Path) -> Result<Option<Pooling>, ModelError> {
     let unsupported = |detail: &str| ModelError::Unsupported { path: folder.to_owned(), detail: detail.to_owned() };
     let path = module.and_then(|module| module["path"].as_str());
     let path = path.ok_or_else(|| unsupported("its `modules.json` has no module that pools"))?;
-    // A name with a separator could lead out of the folder.
-    if path.contains(['/', '\\']) || path.starts_with('.') {
+    // A name with a separator could lead out of the folder. Who runs the model opens the other modules, too.
+    let mut paths = modules.iter().filter_map(|module| module["path"].as_str());
+    if paths.any(|path| path.contains(['/', '\\']) || path.starts_with('.')) {
         return Err(unsupported("its `modules.json` names a folder that is not in it"));
     }
     let config = read_json(&folder.join(path), "config.json")?.unwrap_or_default();

@@ -50,14 +50,17 @@ pub(super) fn convert(gguf: &Gguf, is_whole: bool) -> Result<(Value, BTreeSet<u3
         .collect();
     // Where a file does not say what is put around a text, it is what such tokenizers have always put.
     let (mut json, around) = match gguf.require_str("tokenizer.ggml.model")? {
-        "gpt2" => (byte_level(gguf, &tokens)?, Around { begin: false, end: false, names: TEXT }),
-        "llama" => (sentence_piece(gguf, &tokens)?, Around { begin: true, end: false, names: TEXT }),
-        "t5" => (unigram(gguf, &tokens, &kinds)?, Around { begin: true, end: true, names: TEXT }),
-        "bert" => (word_piece(gguf, &tokens)?, Around { begin: true, end: true, names: BERT }),
+        "gpt2" => (byte_level(gguf, &tokens)?, Around { begin: false, end: false }),
+        "llama" => (sentence_piece(gguf, &tokens)?, Around { begin: true, end: false }),
+        "t5" if is_whole => (unigram(gguf, &tokens, &kinds)?, Around { begin: true, end: true }),
+        "bert" if is_whole => (word_piece(gguf, &tokens, &kinds)?, Around { begin: true, end: true }),
         other => return Err(TokenizerError::Invalid(format!("the tokenizer model `{other}` is not supported"))),
     };
     json["added_tokens"] = added.into();
-    json["post_processor"] = around.processor(gguf, &tokens, is_whole)?;
+    // Those set one already whose rule knows no exception.
+    if json["post_processor"].is_null() {
+        json["post_processor"] = around.processor(gguf, &tokens, is_whole)?;
+    }
     Ok((json, end_of_sequence(gguf, &tokens, &kinds)))
 }
 
@@ -158,7 +161,8 @@ fn unigram(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<Value, Tokeniz
     if let Some(map) = gguf.array("tokenizer.ggml.precompiled_charsmap") {
         let bytes: Option<Vec<u8>> =
             map.iter().map(|value| if let gguf::Value::Int(byte) = value { Some(*byte as u8) } else { None }).collect();
-        let bytes = bytes.ok_or_else(|| TokenizerError::Invalid("its table of characters is damaged".to_owned()))?;
+        let damaged = || TokenizerError::Invalid("its table of characters is damaged".to_owned());
+        let bytes = bytes.filter(|bytes| is_character_map(bytes)).ok_or_else(damaged)?;
         normalizers.push(json!({"type": "Precompiled", "precompiled_charsmap": BASE64_STANDARD.encode(bytes)}));
     }
     if gguf.bool("tokenizer.ggml.remove_extra_whitespaces").unwrap_or(true) {
@@ -178,6 +182,14 @@ fn unigram(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<Value, Tokeniz
             "byte_fallback": kinds.contains(&BYTE),
         },
     }))
+}
+
+/// Whether a table of characters has the lengths that it says: its reader believes them, and reserves memory for them.
+fn is_character_map(bytes: &[u8]) -> bool {
+    let Some((size, rest)) = bytes.split_first_chunk::<4>() else { return false };
+    let size = u32::from_le_bytes(*size) as usize;
+    let is_whole = size >= 4 && size.is_multiple_of(4) && size <= rest.len();
+    is_whole && std::str::from_utf8(&rest[size..]).is_ok()
 }
 
 /// SentencePiece BPE, as in Llama 2 and Mistral 7B.
@@ -228,28 +240,38 @@ fn merges_of(tokens: &[&str], scores: &[f64]) -> Result<Vec<[String; 2]>, Tokeni
 }
 
 /// WordPiece, as in BERT. llama.cpp marks the beginning of a word where BERT marks its continuation.
-fn word_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError> {
+fn word_piece(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<Value, TokenizerError> {
     let is_name = |token: &str| token.starts_with('[') && token.ends_with(']');
     let spelled: Vec<String> = tokens
         .iter()
-        .map(|token| match token.strip_prefix('▁') {
+        .zip(kinds)
+        .map(|(token, &kind)| match token.strip_prefix('▁') {
+            _ if kind == CONTROL => (*token).to_owned(),
             Some(word) => word.to_owned(),
             None if is_name(token) => (*token).to_owned(),
             None => format!("##{token}"),
         })
         .collect();
-    let unknown = gguf.uint("tokenizer.ggml.unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?));
-    // The file does not say, but a vocabulary that has capitals is one of texts that keep them.
-    let keeps_case = tokens.iter().any(|token| !is_name(token) && token.chars().any(char::is_uppercase));
     let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
+    let unknown = gguf.uint("tokenizer.ggml.unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?));
+    // Older files do not say; a vocabulary of texts that keep capitals has each of them as a word.
+    let has_capitals = || ('A'..='Z').all(|capital| spelled.contains(&String::from(capital).as_str()));
+    let lowercase = gguf.bool("tokenizer.ggml.normalizer.lowercase").unwrap_or_else(|| !has_capitals());
+    // As llama.cpp takes them: what converters write of these has changed from one version to the next.
+    let ids = [("cls_token_id", "bos_token_id", 101), ("seperator_token_id", "eos_token_id", 102)];
+    let [begin, end] = ids.map(|(key, other, usual)| {
+        let id = |key: &str| gguf.uint(&format!("tokenizer.ggml.{key}"));
+        id(key).or_else(|| id(other)).unwrap_or(usual)
+    });
     Ok(json!({
         "version": "1.0",
         "normalizer": {
-            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null,
-            "lowercase": !keeps_case,
+            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "lowercase": lowercase,
+            "strip_accents": gguf.bool("tokenizer.ggml.normalizer.strip_accents"),
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "post_processor": surrounded(Some(named(&spelled, begin)?), Some(named(&spelled, end)?)),
         "model": {
             "type": "WordPiece",
             "vocab": vocabulary(&spelled),
@@ -264,42 +286,38 @@ fn word_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError> {
 struct Around {
     begin: bool,
     end: bool,
-    names: [&'static str; 2],
 }
-
-/// The tokens before and behind a text, by the keys that name them. The last is misspelled by those who made the format.
-const TEXT: [&str; 2] = ["tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"];
-const BERT: [&str; 2] = ["tokenizer.ggml.cls_token_id", "tokenizer.ggml.seperator_token_id"];
 
 impl Around {
     /// Puts a token before a text and one behind it, as the file asks.
     fn processor(&self, gguf: &Gguf, tokens: &[&str], is_whole: bool) -> Result<Value, TokenizerError> {
-        let [before, behind] = self.names;
-        let id = |name: &str| {
-            let id = gguf.require_uint(name)?;
-            let token = usize::try_from(id).ok().and_then(|id| tokens.get(id)).copied();
-            let missing = || TokenizerError::Invalid("its BOS or EOS token is not in its vocabulary".to_owned());
-            Ok::<_, TokenizerError>((token.ok_or_else(missing)?, id))
-        };
-        let (mut single, mut special) = (vec![json!({"Sequence": {"id": "A", "type_id": 0}})], serde_json::Map::new());
-        let mut named = |(token, id): (&str, u64)| {
-            special.insert(token.to_owned(), json!({"id": token, "ids": [id], "tokens": [token]}));
-            json!({"SpecialToken": {"id": token, "type_id": 0}})
-        };
-        if gguf.bool("tokenizer.ggml.add_bos_token").unwrap_or(self.begin) {
-            single.insert(0, named(id(before)?));
-        }
-        if is_whole && gguf.bool("tokenizer.ggml.add_eos_token").unwrap_or(self.end) {
-            single.push(named(id(behind)?));
-        }
-        if special.is_empty() {
-            return Ok(Value::Null);
-        }
-        Ok(json!({
-            "type": "TemplateProcessing",
-            "single": single,
-            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-            "special_tokens": special,
-        }))
+        let is_wanted = |key: &str, usual| gguf.bool(&format!("tokenizer.ggml.{key}")).unwrap_or(usual);
+        let token = |key: &str| named(tokens, gguf.require_uint(&format!("tokenizer.ggml.{key}"))?);
+        let begin = is_wanted("add_bos_token", self.begin).then(|| token("bos_token_id")).transpose()?;
+        let end = (is_whole && is_wanted("add_eos_token", self.end)).then(|| token("eos_token_id")).transpose()?;
+        Ok(if begin.is_none() && end.is_none() { Value::Null } else { surrounded(begin, end) })
     }
+}
+
+/// A token and its id.
+fn named<'token>(tokens: &[&'token str], id: u64) -> Result<(&'token str, u64), TokenizerError> {
+    let token = usize::try_from(id).ok().and_then(|id| tokens.get(id));
+    let missing = || TokenizerError::Invalid("its BOS or EOS token is not in its vocabulary".to_owned());
+    token.map(|token| (*token, id)).ok_or_else(missing)
+}
+
+/// Puts these tokens before a text and behind it.
+fn surrounded(begin: Option<(&str, u64)>, end: Option<(&str, u64)>) -> Value {
+    let token = |(token, _): (&str, u64)| json!({"SpecialToken": {"id": token, "type_id": 0}});
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    let single: Vec<Value> = begin.map(token).into_iter().chain([text]).chain(end.map(token)).collect();
+    let special = begin.into_iter().chain(end);
+    let special: serde_json::Map<String, Value> =
+        special.map(|(token, id)| (token.to_owned(), json!({"id": token, "ids": [id], "tokens": [token]}))).collect();
+    json!({
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": special,
+    })
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use zyron_openapi::{Embedding, EmbeddingList, EmbeddingUsage, EmbeddingVector, EncodingFormat};
 
-use super::{Part, Parts};
+use super::{Part, Parts, Running};
 use crate::error::ApiError;
 
 /// The vectors of a request's texts, all of them.
@@ -15,13 +15,14 @@ pub(crate) async fn embeddings(
     model: &str,
     encoding: EncodingFormat,
     dimensions: Option<usize>,
-    mut running: impl Parts,
+    mut running: Running,
 ) -> Result<EmbeddingList, ApiError> {
     let mut data = Vec::new();
     while let Some((index, part)) = running.next().await? {
         // What else comes is the end of each.
         let Part::Embedding(vector) = part else { continue };
-        let embedding = written(shortened(vector, dimensions)?, encoding);
+        let vector = shortened(vector, dimensions).map_err(|error| running.fail(error))?;
+        let embedding = written(vector, encoding);
         // There are no more than `limits.max_inputs`.
         data.push(Embedding { object: "embedding".to_owned(), index: index as u32, embedding });
     }

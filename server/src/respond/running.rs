@@ -107,6 +107,13 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Says that it has failed for this reason.
+    pub(crate) fn fail(&mut self, error: ApiError) -> ApiError {
+        self.record.fail(error)
+    }
+}
+
 impl Parts for Running {
     async fn next(&mut self) -> Result<Option<(usize, Part)>, ApiError> {
         loop {

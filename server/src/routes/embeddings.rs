@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use zyron_openapi::{EmbeddingList, EmbeddingRequest, ErrorResponse};
 
 use crate::call::Call;
@@ -19,7 +20,7 @@ use crate::validate;
     path = "/v1/embeddings",
     tag = "Embeddings",
     request_body(content = EmbeddingRequest, example = json!({
-        "model": "MODEL", "input": ["Le besoin en fonds de roulement", "La trésorerie nette"]
+        "model": "EMBEDDING_MODEL", "input": ["Le besoin en fonds de roulement", "La trésorerie nette"]
     })),
     responses(
         (status = 200, description = "A vector for each text.", body = EmbeddingList),
@@ -33,9 +34,12 @@ pub(crate) async fn create(
     State(app): State<AppState>,
     call: Call,
     JsonBody(request): JsonBody<EmbeddingRequest>,
-) -> Result<Json<EmbeddingList>, ApiError> {
+) -> Result<Response, ApiError> {
     let serving = &app.serving(&request.model)?;
     let job = validate::embedding(serving, &app.limits(), request).await?;
     let running = Running::start(&call, serving, job.job).await?;
-    respond::embedding::embeddings(&serving.model.id, job.encoding, job.dimensions, running).await.map(Json)
+    let list = respond::embedding::embeddings(&serving.model.id, job.encoding, job.dimensions, running).await?;
+    // Thousands of vectors are tens of megabytes: off the threads that serve connections.
+    let written = tokio::task::spawn_blocking(move || Json(list).into_response()).await;
+    written.map_err(|_| ApiError::Internal)
 }

@@ -152,8 +152,7 @@ impl Setup {
 }
 
 /// The embedding model `scripted-embedding`, whose context is that of the scripted model.
-#[must_use]
-pub fn embedding_model(parallelism: usize) -> (Arc<Model>, Arc<ScriptedEngine>) {
+fn embedding_model(parallelism: usize) -> (Arc<Model>, Arc<ScriptedEngine>) {
     let id = "scripted-embedding".to_owned();
     let model = Arc::new(Model { id, pooling: Some(Pooling::Mean), template: None, ..byte_model(CONTEXT) });
     let engine = Arc::new(ScriptedEngine::new(Arc::clone(&model), parallelism, |_, _| Vec::new()));

@@ -30,6 +30,8 @@ const SAMPLES: u32 = 100;
 const SLACK_BYTES: f64 = 32e6;
 /// And by this share.
 const SLACK: f64 = 0.05;
+/// Files that are opened once, by what was not asked for before: fewer than there are requests in a minute.
+const SLACK_FILES: f64 = 8.0;
 
 /// What to do.
 #[derive(clap::Args)]
@@ -89,7 +91,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     table.row(&case, "audit log, and the same answer as before", "verified, yes");
     println!("\n{table}");
     ensure!(answered > 0 && left > 0, "nothing was tried");
-    ensure!(at_last.files <= at_first.files, "files are left open");
+    ensure!(at_last.files <= at_first.files + SLACK_FILES, "files are left open");
     let most = at_first.memory * (1.0 + SLACK) + SLACK_BYTES;
     ensure!(at_last.memory <= most, "memory grew from {} to {}", at_first.memory, at_last.memory);
     Ok(())

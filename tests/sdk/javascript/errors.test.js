@@ -54,5 +54,5 @@ test("a completion is refused alike", async () => {
 });
 
 test("a path that does not exist has the same error", async () => {
-  await refused(OpenAI.NotFoundError, client.embeddings.create({ model: model.id, input: "Hello" }));
+  await refused(OpenAI.NotFoundError, client.moderations.create({ input: "Hello" }));
 });

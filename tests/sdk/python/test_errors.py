@@ -130,11 +130,17 @@ def test_a_completion_is_refused_alike(client, model):
     assert (caught.value.type, caught.value.param) == ("invalid_request_error", "temperature")
 
 
-def test_a_path_that_does_not_exist_has_the_same_error(client, model):
+def test_a_path_that_does_not_exist_has_the_same_error(client):
     with pytest.raises(openai.NotFoundError) as caught:
-        client.embeddings.create(model=model.id, input="Hello")
+        client.moderations.create(input="Hello")
     assert caught.value.type == "invalid_request_error"
     assert caught.value.message
+
+
+def test_a_model_that_generates_text_makes_no_embeddings(client, model):
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model=model.id, input="Hello")
+    assert caught.value.param == "model"
 
 
 def test_a_failure_is_told_before_an_answer_is_begun_or_within_it(scripted):

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use zyron_e2e::{CONTEXT, embedding_model, obey};
+use zyron_e2e::{CONTEXT, obey};
 use zyron_engine::Engine;
 use zyron_engine::scripted::{ScriptedEngine, byte_model};
 use zyron_server::App;
@@ -35,8 +35,6 @@ async fn main() -> anyhow::Result<()> {
     let model = Arc::new(byte_model(CONTEXT));
     let engine = ScriptedEngine::new(Arc::clone(&model), args.parallelism, |request, _| obey(request));
     app.serve_model(model, Arc::new(engine) as Arc<dyn Engine>);
-    let (model, engine) = embedding_model(args.parallelism);
-    app.serve_model(model, engine as Arc<dyn Engine>);
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no port is free")?;
     let mut terminate = signal(SignalKind::terminate())?;
     println!("Zyron is ready at http://{}", listener.local_addr()?);

@@ -1,5 +1,5 @@
 //! `/v1/embeddings` over the scripted engine: shapes, order, errors. What real models make of texts is tested with OpenAI's
-//! client (tests/sdk/python/test_embeddings.py).
+//! client (tests/embeddings).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

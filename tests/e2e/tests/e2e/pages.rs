@@ -52,7 +52,7 @@ async fn the_reference_page_needs_nothing_from_elsewhere() {
 /// Each example of the document, sent to the server it describes.
 #[tokio::test]
 async fn the_examples_of_the_document_work() {
-    let server = setup().obeys().await;
+    let (server, embedding) = (setup().obeys().await, setup().embeds().await);
     let document: Value = server.get("/openapi.json").send().await.unwrap().json().await.unwrap();
     let mut sent = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
@@ -61,14 +61,20 @@ async fn the_examples_of_the_document_work() {
         let several =
             content["examples"].as_object().into_iter().flatten().map(|(_, example)| example["value"].clone());
         for mut example in one.into_iter().chain(several) {
-            if example["model"] == "MODEL" {
-                example["model"] = "scripted".into();
+            let mut asked = &server;
+            match example["model"].as_str() {
+                Some("MODEL") => example["model"] = "scripted".into(),
+                Some("EMBEDDING_MODEL") => {
+                    example["model"] = "scripted-embedding".into();
+                    asked = &embedding;
+                }
+                _ => {}
             }
             // The one would end the others, and the other needs a file.
             if matches!(path.as_str(), "/v1/admin/models/unload" | "/v1/batches") {
                 continue;
             }
-            let response = server.post(path, &example).send().await.unwrap();
+            let response = asked.post(path, &example).send().await.unwrap();
             assert_eq!(response.status(), 200, "{path} {example}");
             sent += 1;
         }

@@ -325,6 +325,21 @@ async fn a_bad_request_takes_the_server_from_nobody() {
 }
 
 #[tokio::test]
+async fn embeddings_are_passed_on_within_this_servers_limits() {
+    let model = setup().embeds().await;
+    let limits = [("limits.max_inputs", "2".to_owned()), ("limits.max_tokens", "20".to_owned())];
+    let front = FrontServer::start(&[&model.base], None, &limits).await;
+    let ask = |input: Value| json!({"model": "scripted-embedding", "input": input});
+    let expected: Value = model.post("/v1/embeddings", &ask(json!("ab"))).send().await.unwrap().json().await.unwrap();
+    let passed: Value = front.post("/v1/embeddings", &ask(json!("ab"))).await.json().await.unwrap();
+    assert_eq!(passed, expected);
+    let refused = error(front.post("/v1/embeddings", &ask(json!(["a", "b", "c"]))).await, 400).await;
+    assert_eq!(refused["param"], "input");
+    // A list of tokens is one text, however long.
+    assert_eq!(front.post("/v1/embeddings", &ask(json!([97, 98, 99]))).await.status(), 200);
+}
+
+#[tokio::test]
 async fn this_servers_limits_hold() {
     let limits = [
         ("limits.max_messages", "2"),

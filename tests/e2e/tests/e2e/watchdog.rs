@@ -394,7 +394,7 @@ async fn the_real_model_answers_as_before_once_its_engine_is_replaced() {
     // A pass of this model takes far less, also where other tests have the machine.
     let config = Config::load(None, &[("engine.hang_timeout_ms", "3000".to_owned())]).unwrap();
     let app = App::new(config, None).unwrap();
-    let model = app.start_models(Arc::new(loader)).await.unwrap();
+    let model = app.start_models(Arc::new(loader)).await.unwrap().id.clone();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let running = tokio::spawn(async move { app.run(listener, std::future::pending()).await });

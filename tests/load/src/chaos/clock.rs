@@ -11,8 +11,8 @@ use crate::process::Zyron;
 use crate::table::Table;
 
 const CASE: &str = "clock jumps";
-/// From one jump to the next.
-const PAUSE: Duration = Duration::from_millis(1500);
+/// From one jump to the next; the library looks for one each second.
+const PAUSE: Duration = Duration::from_millis(2500);
 
 pub(super) async fn run(setting: &Setting<'_>, table: &mut Table) -> anyhow::Result<()> {
     let Some(library) = library() else {
@@ -24,7 +24,7 @@ pub(super) async fn run(setting: &Setting<'_>, table: &mut Table) -> anyhow::Res
     let jumps = if setting.is_short { ["+1d", "-1d", "+0"].as_slice() } else { &["+1d", "-1d", "+400d", "-2h", "+0"] };
     std::fs::write(&now, "+0")?;
     let mut command = setting.program.serve(&[("BATCH__ENABLED", "true"), ("LOG__FILTER", "warn")], Some(&state));
-    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &now).env("FAKETIME_NO_CACHE", "1");
+    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &now).env("FAKETIME_CACHE_DURATION", "1");
     // What is measured with the monotonic clock does not jump on a real machine either.
     command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     let server = Zyron::start(command).await?;

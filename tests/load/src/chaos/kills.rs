@@ -12,16 +12,14 @@ use super::Setting;
 use crate::process::Zyron;
 use crate::table::Table;
 
-/// Requests of the batch.
-const BATCHED: usize = 300;
 const CLIENTS: usize = 8;
 
 pub(super) async fn run(setting: &Setting<'_>, table: &mut Table) -> anyhow::Result<()> {
     let state = tempfile::tempdir()?;
     let start = || setting.program.start(&[("BATCH__ENABLED", "true"), ("LOG__FILTER", "error")], Some(state.path()));
-    let kills = if setting.is_short { 3 } else { 100 };
+    let (kills, batched) = if setting.is_short { (3, 40) } else { (100, 300) };
     let mut server = start().await?;
-    let mut batch = create_batch(&server).await?;
+    let mut batch = create_batch(&server, batched).await?;
     let (mut batches, answered) = (Vec::new(), AtomicU64::new(0));
     for kill in 0..kills {
         let asking = join_all((0..CLIENTS).map(|client| ask(&server, client, &answered)));
@@ -33,12 +31,12 @@ pub(super) async fn run(setting: &Setting<'_>, table: &mut Table) -> anyhow::Res
         server = start().await?;
         // There is always one under way.
         if is_completed(&server, &batch).await? {
-            batches.push(std::mem::replace(&mut batch, create_batch(&server).await?));
+            batches.push(std::mem::replace(&mut batch, create_batch(&server, batched).await?));
         }
     }
     batches.push(batch);
     for batch in &batches {
-        check(&server, batch).await?;
+        check(&server, batch, batched).await?;
     }
     server.answers(setting.before).await?;
     server.terminate().await?;
@@ -48,7 +46,7 @@ pub(super) async fn run(setting: &Setting<'_>, table: &mut Table) -> anyhow::Res
     let case = format!("kill -9, {kills} times");
     table.row(&case, "the audit log verified, the state opened", format!("{kills} of {kills}"));
     table.row(&case, "records of crashes", incidents);
-    let requests = batches.len() * BATCHED;
+    let requests = batches.len() * batched;
     table.row(&case, "requests of batches, each answered once", format!("{requests} of {requests}"));
     table.row(&case, "other requests answered meanwhile", answered.load(Ordering::Relaxed));
     Ok(())
@@ -62,13 +60,13 @@ async fn ask(server: &Zyron, client: usize, answered: &AtomicU64) {
     }
 }
 
-async fn create_batch(server: &Zyron) -> anyhow::Result<String> {
+async fn create_batch(server: &Zyron, requests: usize) -> anyhow::Result<String> {
     let line = |number: usize| {
         let body = server.completion(&format!("The {number}. of many:"), 8);
         let id = number.to_string();
         json!({"custom_id": id, "method": "POST", "url": "/v1/completions", "body": body}).to_string() + "\n"
     };
-    let lines: String = (0..BATCHED).map(line).collect();
+    let lines: String = (0..requests).map(line).collect();
     let form = format!(
         "--edge\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--edge\r\n\
          content-disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n{lines}\r\n--edge--\r\n"
@@ -90,7 +88,7 @@ async fn is_completed(server: &Zyron, batch: &str) -> anyhow::Result<bool> {
 }
 
 /// Waits for a batch's end; each of its requests must have one answer.
-async fn check(server: &Zyron, batch: &str) -> anyhow::Result<()> {
+async fn check(server: &Zyron, batch: &str, requests: usize) -> anyhow::Result<()> {
     while !is_completed(server, batch).await? {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -101,6 +99,6 @@ async fn check(server: &Zyron, batch: &str) -> anyhow::Result<()> {
         .map(|line| Ok(serde_json::from_str::<Value>(line)?["custom_id"].as_str().context("a name")?.to_owned()))
         .collect::<anyhow::Result<_>>()?;
     let once: HashSet<&String> = ids.iter().collect();
-    ensure!(ids.len() == BATCHED && once.len() == BATCHED, "{} answers, {} of them different", ids.len(), once.len());
+    ensure!(ids.len() == requests && once.len() == requests, "{} answers, {} of them different", ids.len(), once.len());
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -16,6 +16,8 @@ use crate::table::Table;
 
 /// Files that this process and the server need besides connections.
 const OTHER_FILES: usize = 500;
+/// Between two clients that connect.
+const ARRIVAL: Duration = Duration::from_millis(3);
 /// Between two bytes of a slow client.
 const PAUSE: Duration = Duration::from_millis(900);
 
@@ -39,6 +41,9 @@ pub(super) async fn run(setting: &Setting<'_>, table: &mut Table) -> anyhow::Res
         (0..slow).map(|number| tokio::spawn(slow_client(server.address().to_owned(), number, over.clone()))).collect();
     let start = Instant::now();
     while server.figures().await?.sum("zyron_connections") < slow as f64 {
+        if let Some(Some(ended)) = clients.next().now_or_never() {
+            ended??;
+        }
         ensure!(start.elapsed() < Duration::from_secs(120), "they cannot connect");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -80,6 +85,8 @@ async fn first_tokens(server: &Zyron, asks: usize) -> anyhow::Result<Vec<f64>> {
 
 /// Sends a head, or a body, a byte at a time; every third reads nothing of what it asked for.
 async fn slow_client(address: String, number: usize, mut over: watch::Receiver<bool>) -> anyhow::Result<()> {
+    // All at once they would overflow the queue of connections that are not accepted yet, which the system keeps.
+    tokio::time::sleep(ARRIVAL * u32::try_from(number)?).await;
     let mut stream = TcpStream::connect(address).await?;
     let begun = match number % 3 {
         0 => "GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
