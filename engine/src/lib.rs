@@ -5,6 +5,7 @@
 //! chat templates, tokenization, constraints, sampling, log-probabilities, stop strings, UTF-8 assembly, tool calls
 //! and token counts. So the same request with the same seed gives the same answer on each backend, to rounding. This crate knows tokens, not HTTP.
 
+pub mod embedding;
 pub mod engine;
 pub mod gguf;
 pub mod grammar;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::embedding::normalize;
 use crate::engine::{EngineError, Event, FinishReason, GenerateRequest, Generation, Token};
 use crate::grammar::{Constraint, GrammarError};
 use crate::logprobs::{self, Distribution, TokenLogprobs};
@@ -93,13 +94,8 @@ impl Sequence {
 
     /// Sends the prompt's embedding, scaled to length 1, and ends the request.
     pub fn embed(&mut self, mut vector: Vec<f32>) -> Step {
-        // In double precision: the squares of some models' values leave the range of single.
-        let length = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-        if !length.is_finite() || length == 0.0 {
+        if !normalize(&mut vector) {
             return self.fail(EngineError::NoEmbedding);
-        }
-        for value in &mut vector {
-            *value = (f64::from(*value) / length) as f32;
         }
         self.send(Event::Embedding(vector));
         self.end()

@@ -1,6 +1,6 @@
 //! What happens to every request before its route and to every answer after it. From the outside in: request id, the
-//! account of it, its one host, OpenAI's headers, origins, panics, authorization, what is kept of texts, the mark of what a model has written; then, where this
-//! server has no model, the way to another.
+//! account of it, its one host, OpenAI's headers, origins, panics, authorization, what is kept of texts, the mark of what a
+//! model has written; then, where this server has no model, the way to another.
 
 pub(crate) mod ai_generated;
 pub(crate) mod auth;

@@ -289,26 +289,26 @@ impl AppState {
         slots.set(id, State::Loading);
         drop(slots);
         let (app, id) = (self.clone(), id.to_owned());
-        Ok(Some(tokio::spawn(async move { app.load_in_turn(&*loader, &id, source).await })))
+        Ok(Some(tokio::spawn(async move {
+            match app.load_in_turn(&*loader, source).await {
+                Ok(()) => tracing::info!(model = id, "loaded"),
+                Err(error) => {
+                    let reason = format!("{error:#}");
+                    tracing::error!(model = id, reason, "could not be loaded");
+                    app.models().write().set(&id, State::Failed(reason));
+                }
+            }
+        })))
     }
 
-    async fn load_in_turn(&self, loader: &dyn Loader, id: &str, source: Source) {
+    async fn load_in_turn(&self, loader: &dyn Loader, source: Source) -> anyhow::Result<()> {
         let models = self.models();
         let _turn = models.turn.lock().await;
         let is_configured = source == Source::Configured;
         // In a task of its own: a panic of a backend is an error like any other.
-        let loaded = tokio::spawn(loader.load(source, models.room())).await;
-        match loaded.unwrap_or_else(|error| Err(error.into())) {
-            Ok(loaded) => {
-                self.serve(loaded, is_configured);
-                tracing::info!(model = id, "loaded");
-            }
-            Err(error) => {
-                let reason = format!("{error:#}");
-                tracing::error!(model = id, reason, "could not be loaded");
-                models.write().set(id, State::Failed(reason));
-            }
-        }
+        let loaded = tokio::spawn(loader.load(source, models.room())).await??;
+        self.serve(loaded, is_configured);
+        Ok(())
     }
 
     /// Begins to unload a model, which takes no requests from now on, or does nothing if it is not loaded. What it gives
@@ -395,12 +395,8 @@ impl AppState {
 
     async fn load_again(&self, id: &str) -> anyhow::Result<()> {
         let models = self.models();
-        let _turn = models.turn.lock().await;
         let loader = models.loader.get().context("nothing can load it")?;
-        let source = models.source(id)?;
-        let is_configured = source == Source::Configured;
-        let loaded = tokio::spawn(loader.load(source, models.room())).await??;
-        self.serve(loaded, is_configured);
+        self.load_in_turn(&**loader, models.source(id)?).await?;
         tracing::info!(model = id, "loaded again");
         Ok(())
     }

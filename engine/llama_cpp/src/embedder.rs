@@ -6,15 +6,15 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
-use zyron_engine::{EngineError, Sequence};
+use zyron_engine::EngineError;
 
 use crate::Report;
-use crate::scheduler::{Arrival, Ended};
+use crate::scheduler::{Arrival, Ended, receive};
 
 /// The loop's state.
 pub(crate) struct Embedder<'model> {
@@ -62,19 +62,11 @@ impl<'model> Embedder<'model> {
 
     /// Takes what has arrived, and waits for it where there is nothing else to do. False once the engine was dropped.
     fn receive(&mut self, arrivals: &Receiver<Arrival>) -> bool {
-        loop {
-            let arrival = if self.waiting.is_empty() && self.background.is_empty() {
-                arrivals.recv().map_err(|_| TryRecvError::Disconnected)
-            } else {
-                arrivals.try_recv()
-            };
-            match arrival {
-                Ok(text) if text.sequence.is_background() => self.background.push_back(text),
-                Ok(text) => self.waiting.push_back(text),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-        }
+        let is_idle = self.waiting.is_empty() && self.background.is_empty();
+        receive(arrivals, is_idle, |text| {
+            let queue = if text.sequence.is_background() { &mut self.background } else { &mut self.waiting };
+            queue.push_back(text);
+        })
     }
 
     /// The texts of the next step.
@@ -82,7 +74,7 @@ impl<'model> Embedder<'model> {
         for queue in [&mut self.waiting, &mut self.background] {
             queue.retain(|text| !text.sequence.is_cancelled());
         }
-        let fitting = how_many(self.waiting.iter().map(|text| length(&text.sequence)), self.tokens);
+        let fitting = how_many(self.waiting.iter().map(|text| text.sequence.prompt().len()), self.tokens);
         let texts: Vec<Arrival> = self.waiting.drain(..fitting.min(self.texts)).collect();
         if texts.is_empty() { self.background.pop_front().into_iter().collect() } else { texts }
     }
@@ -104,10 +96,6 @@ impl<'model> Embedder<'model> {
         let vector = |place| self.context.embeddings_seq_ith(place).map(<[f32]>::to_vec);
         (0..).take(texts.len()).map(|place| vector(place).map_err(|error| failed(&error))).collect()
     }
-}
-
-fn length(sequence: &Sequence) -> usize {
-    sequence.prompt().len()
 }
 
 /// How many of these lengths, from the first on, are no more than `room` together.

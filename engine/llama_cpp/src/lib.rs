@@ -3,7 +3,8 @@
 //! llama.cpp computes logits for a batch of tokens of many sequences. What goes into a batch is decided here, by a
 //! scheduler of ours on a thread of its own ([`scheduler`]): every running answer gets its next token in each step,
 //! and the prompts of others are read beside them, a piece at a time ([`pace`]). Prefixes that requests have in common
-//! are computed once ([`kv_cache`]). An embedding model has a simpler loop ([`embedder`]). Sampling, stop strings and the rest are `zyron-engine`'s.
+//! are computed once ([`kv_cache`]). An embedding model has a simpler loop ([`embedder`]). Sampling,
+//! stop strings and the rest are `zyron-engine`'s.
 
 mod embedder;
 #[expect(unsafe_code)]

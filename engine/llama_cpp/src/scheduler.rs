@@ -210,21 +210,11 @@ impl<'model> Scheduler<'model> {
 
     /// Takes what has arrived, and waits for it where there is nothing else to do. False once the engine was dropped.
     fn receive(&mut self, arrivals: &Receiver<Arrival>) -> bool {
-        loop {
-            let arrival = if self.running.is_empty() && self.waiting.is_empty() && self.background.is_empty() {
-                arrivals.recv().map_err(|_| TryRecvError::Disconnected)
-            } else {
-                arrivals.try_recv()
-            };
-            match arrival {
-                Ok(arrival) => {
-                    let request = Request::new(arrival);
-                    self.queue_of(&request).push_back(request);
-                }
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-        }
+        let is_idle = self.running.is_empty() && self.waiting.is_empty() && self.background.is_empty();
+        receive(arrivals, is_idle, |arrival| {
+            let request = Request::new(arrival);
+            self.queue_of(&request).push_back(request);
+        })
     }
 
     fn drop_cancelled(&mut self) {
@@ -545,6 +535,21 @@ impl<'model> Scheduler<'model> {
         }
         while self.kv_cache.evict(None, &mut self.context) {}
         self.context.clear_kv_cache();
+    }
+}
+
+/// Takes what has arrived, and waits for the first of it where there is nothing else to do. False once the engine was
+/// dropped.
+pub(crate) fn receive(arrivals: &Receiver<Arrival>, mut is_idle: bool, mut take: impl FnMut(Arrival)) -> bool {
+    loop {
+        let arrival =
+            if is_idle { arrivals.recv().map_err(|_| TryRecvError::Disconnected) } else { arrivals.try_recv() };
+        match arrival {
+            Ok(arrival) => take(arrival),
+            Err(TryRecvError::Empty) => return true,
+            Err(TryRecvError::Disconnected) => return false,
+        }
+        is_idle = false;
     }
 }
 

@@ -49,18 +49,16 @@ pub(super) fn convert(gguf: &Gguf, is_whole: bool) -> Result<(Value, BTreeSet<u3
         })
         .collect();
     // Where a file does not say what is put around a text, it is what such tokenizers have always put.
-    let (mut json, around) = match gguf.require_str("tokenizer.ggml.model")? {
-        "gpt2" => (byte_level(gguf, &tokens)?, Around { begin: false, end: false }),
-        "llama" => (sentence_piece(gguf, &tokens)?, Around { begin: true, end: false }),
-        "t5" if is_whole => (unigram(gguf, &tokens, &kinds)?, Around { begin: true, end: true }),
-        "bert" if is_whole => (word_piece(gguf, &tokens, &kinds)?, Around { begin: true, end: true }),
+    let around = |begin, end| around(gguf, &tokens, begin, is_whole.then_some(end));
+    let (mut json, post_processor) = match gguf.require_str("tokenizer.ggml.model")? {
+        "gpt2" => (byte_level(gguf, &tokens)?, around(false, false)?),
+        "llama" => (sentence_piece(gguf, &tokens)?, around(true, false)?),
+        "t5" if is_whole => (unigram(gguf, &tokens, &kinds)?, around(true, true)?),
+        "bert" if is_whole => word_piece(gguf, &tokens, &kinds)?,
         other => return Err(TokenizerError::Invalid(format!("the tokenizer model `{other}` is not supported"))),
     };
     json["added_tokens"] = added.into();
-    // Those set one already whose rule knows no exception.
-    if json["post_processor"].is_null() {
-        json["post_processor"] = around.processor(gguf, &tokens, is_whole)?;
-    }
+    json["post_processor"] = post_processor;
     Ok((json, end_of_sequence(gguf, &tokens, &kinds)))
 }
 
@@ -140,6 +138,12 @@ fn pre_tokenizer(name: &str) -> Result<Value, TokenizerError> {
     })
 }
 
+/// What stands for what the vocabulary has no token for.
+fn unknown<'token>(gguf: &Gguf, tokens: &[&'token str]) -> Option<&'token str> {
+    let id = gguf.uint("tokenizer.ggml.unknown_token_id")?;
+    tokens.get(usize::try_from(id).ok()?).copied()
+}
+
 /// A score for each token.
 fn scores(gguf: &Gguf, count: usize) -> Result<Vec<f64>, TokenizerError> {
     let scores = gguf.array("tokenizer.ggml.scores").filter(|scores| scores.len() == count);
@@ -195,7 +199,6 @@ fn is_character_map(bytes: &[u8]) -> bool {
 /// SentencePiece BPE, as in Llama 2 and Mistral 7B.
 fn sentence_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError> {
     let scores = scores(gguf, tokens.len())?;
-    let unknown = gguf.uint("tokenizer.ggml.unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?));
     let prefix = if gguf.bool("tokenizer.ggml.add_space_prefix").unwrap_or(true) { "first" } else { "never" };
     Ok(json!({
         "version": "1.0",
@@ -209,7 +212,7 @@ fn sentence_piece(gguf: &Gguf, tokens: &[&str]) -> Result<Value, TokenizerError>
             "type": "BPE",
             "vocab": vocabulary(tokens),
             "merges": merges_of(tokens, &scores)?,
-            "unk_token": unknown,
+            "unk_token": unknown(gguf, tokens),
             "fuse_unk": true,
             "byte_fallback": true,
         },
@@ -240,7 +243,8 @@ fn merges_of(tokens: &[&str], scores: &[f64]) -> Result<Vec<[String; 2]>, Tokeni
 }
 
 /// WordPiece, as in BERT. llama.cpp marks the beginning of a word where BERT marks its continuation.
-fn word_piece(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<Value, TokenizerError> {
+/// And what it puts around a text, whatever the file asks.
+fn word_piece(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<(Value, Value), TokenizerError> {
     let is_name = |token: &str| token.starts_with('[') && token.ends_with(']');
     let spelled: Vec<String> = tokens
         .iter()
@@ -253,7 +257,6 @@ fn word_piece(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<Value, Toke
         })
         .collect();
     let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
-    let unknown = gguf.uint("tokenizer.ggml.unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?));
     // Older files do not say; a vocabulary of texts that keep capitals has each of them as a word.
     let has_capitals = || ('A'..='Z').all(|capital| spelled.contains(&String::from(capital).as_str()));
     let lowercase = gguf.bool("tokenizer.ggml.normalizer.lowercase").unwrap_or_else(|| !has_capitals());
@@ -263,7 +266,8 @@ fn word_piece(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<Value, Toke
         let id = |key: &str| gguf.uint(&format!("tokenizer.ggml.{key}"));
         id(key).or_else(|| id(other)).unwrap_or(usual)
     });
-    Ok(json!({
+    let post_processor = surrounded(Some(named(&spelled, begin)?), Some(named(&spelled, end)?));
+    let json = json!({
         "version": "1.0",
         "normalizer": {
             "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "lowercase": lowercase,
@@ -271,32 +275,26 @@ fn word_piece(gguf: &Gguf, tokens: &[&str], kinds: &[i64]) -> Result<Value, Toke
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
-        "post_processor": surrounded(Some(named(&spelled, begin)?), Some(named(&spelled, end)?)),
         "model": {
             "type": "WordPiece",
             "vocab": vocabulary(&spelled),
-            "unk_token": unknown.copied().unwrap_or("[UNK]"),
+            "unk_token": unknown(gguf, tokens).unwrap_or("[UNK]"),
             "continuing_subword_prefix": "##",
             "max_input_chars_per_word": 100,
         },
-    }))
+    });
+    Ok((json, post_processor))
 }
 
-/// What is put around a text where its file does not say.
-struct Around {
-    begin: bool,
-    end: bool,
-}
-
-impl Around {
-    /// Puts a token before a text and one behind it, as the file asks.
-    fn processor(&self, gguf: &Gguf, tokens: &[&str], is_whole: bool) -> Result<Value, TokenizerError> {
-        let is_wanted = |key: &str, usual| gguf.bool(&format!("tokenizer.ggml.{key}")).unwrap_or(usual);
-        let token = |key: &str| named(tokens, gguf.require_uint(&format!("tokenizer.ggml.{key}"))?);
-        let begin = is_wanted("add_bos_token", self.begin).then(|| token("bos_token_id")).transpose()?;
-        let end = (is_whole && is_wanted("add_eos_token", self.end)).then(|| token("eos_token_id")).transpose()?;
-        Ok(if begin.is_none() && end.is_none() { Value::Null } else { surrounded(begin, end) })
-    }
+/// Puts a token before a text and one behind it, as the file asks or, where it does not say, as it is usual. None goes
+/// behind a text where nothing is usual.
+fn around(gguf: &Gguf, tokens: &[&str], begins: bool, ends: Option<bool>) -> Result<Value, TokenizerError> {
+    let is_wanted = |key: &str, usual| gguf.bool(&format!("tokenizer.ggml.{key}")).unwrap_or(usual);
+    let token = |key: &str| named(tokens, gguf.require_uint(&format!("tokenizer.ggml.{key}"))?);
+    let begin = is_wanted("add_bos_token", begins).then(|| token("bos_token_id")).transpose()?;
+    let ends = ends.is_some_and(|usual| is_wanted("add_eos_token", usual));
+    let end = ends.then(|| token("eos_token_id")).transpose()?;
+    Ok(if begin.is_none() && end.is_none() { Value::Null } else { surrounded(begin, end) })
 }
 
 /// A token and its id.

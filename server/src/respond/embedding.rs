@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use zyron_engine::embedding::normalize;
 use zyron_openapi::{Embedding, EmbeddingList, EmbeddingUsage, EmbeddingVector, EncodingFormat};
 
 use super::{Part, Parts, Running};
@@ -40,11 +41,8 @@ fn shortened(mut vector: Vec<f32>, dimensions: Option<usize>) -> Result<Vec<f32>
         return Err(ApiError::invalid("dimensions", message));
     }
     vector.truncate(dimensions);
-    let length = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    // Numbers that are all zero have no direction to keep.
-    if length > 0.0 {
-        vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
-    }
+    // Numbers that are all zero stay so: they have no direction to keep.
+    normalize(&mut vector);
     Ok(vector)
 }
 

@@ -105,9 +105,7 @@ impl Running {
         };
         Self { events, _work: AbortOnDropHandle::new(tokio::spawn(work)), open, record }
     }
-}
 
-impl Running {
     /// Says that it has failed for this reason.
     pub(crate) fn fail(&mut self, error: ApiError) -> ApiError {
         self.record.fail(error)
