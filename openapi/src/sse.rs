@@ -14,6 +14,9 @@ use thiserror::Error;
 
 use crate::ErrorResponse;
 
+/// What a stream may begin with, and means nothing there.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The `data:` of the event that ends a stream.
 pub const DONE: &str = "[DONE]";
 
@@ -55,7 +58,7 @@ where
     B: AsRef<[u8]>,
     E: Display,
 {
-    let events = Box::pin(bytes.eventsource());
+    let events = Box::pin(without_mark(bytes).eventsource());
     stream::unfold(Some(events), |events| async move {
         let mut events = events?;
         match events.next().await {
@@ -68,6 +71,29 @@ where
             },
         }
     })
+}
+
+/// The bytes behind the byte order mark, if there is one: `eventsource-stream` 0.2.3 panics on it.
+fn without_mark<B: AsRef<[u8]>, E>(bytes: impl Stream<Item = Result<B, E>>) -> impl Stream<Item = Result<Vec<u8>, E>> {
+    // How much of it has come; nothing once it is known whether it is there.
+    let mut come = Some(0);
+    bytes.map(move |piece| piece.map(|piece| behind_mark(piece.as_ref(), &mut come)))
+}
+
+fn behind_mark(piece: &[u8], come: &mut Option<usize>) -> Vec<u8> {
+    let Some(before) = *come else { return piece.to_vec() };
+    let expected = &BYTE_ORDER_MARK[before..];
+    let same = piece.iter().zip(expected).take_while(|(byte, mark)| byte == mark).count();
+    if same == expected.len() {
+        *come = None;
+        return piece[same..].to_vec();
+    }
+    if same == piece.len() {
+        *come = Some(before + same);
+        return Vec::new();
+    }
+    *come = None;
+    [&BYTE_ORDER_MARK[..before], piece].concat()
 }
 
 fn framing_error<E: Display>(error: EventStreamError<E>) -> StreamError {
@@ -126,6 +152,16 @@ mod tests {
     fn a_cut_stream_is_an_error() {
         assert_eq!(read_text("data: {\"a\":1}\n\n"), [Ok(json!({"a": 1})), Err(StreamError::Truncated)]);
         assert_eq!(read_text(""), [Err(StreamError::Truncated)]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_event() {
+        let body = "\u{feff}data: {\"a\":1}\n\ndata: [DONE]\n\n".as_bytes();
+        for cut in 1..=body.len() {
+            assert_eq!(read(body.chunks(cut).map(<[u8]>::to_vec).collect()), [Ok(json!({"a": 1}))], "cut into {cut}");
+        }
+        assert_eq!(read(vec![vec![0xEF], vec![0xBB]]), [Err(StreamError::Truncated)]);
+        assert!(matches!(&read(vec![vec![0xEF], b"data: 1\n\n".to_vec()])[..], [Err(StreamError::Malformed(_))]));
     }
 
     #[test]
