@@ -81,7 +81,11 @@ impl Tokenizer {
         Self::from_bytes(&serde_json::to_vec(json).map_err(invalid)?, end_of_sequence)
     }
 
-    fn from_bytes(json: &[u8], end_of_sequence: BTreeSet<u32>) -> Result<Self, TokenizerError> {
+    /// Reads a `tokenizer.json` that is in memory.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Invalid`].
+    pub fn from_bytes(json: &[u8], end_of_sequence: BTreeSet<u32>) -> Result<Self, TokenizerError> {
         check_added_tokens(json)?;
         // It panics on some wrong files.
         let read = catch_unwind(|| tokenizers::Tokenizer::from_bytes(json));

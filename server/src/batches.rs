@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 use zyron_openapi::{Batch, BatchRequestCounts, BatchStatus, FileObject};
 
+pub use self::lines::{Bounds, Line, check as check_lines};
 pub use self::store::BatchStoreError;
 
 use self::store::Store;

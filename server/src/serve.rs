@@ -218,6 +218,12 @@ impl App {
         self.0.tls().is_some()
     }
 
+    /// What answers requests, for whoever has them from elsewhere than a connection. What happens beside them, such as
+    /// batches, is [`Self::run`]'s.
+    pub fn router(&self) -> Router {
+        router(self.0.clone())
+    }
+
     /// Serves connections until `shutdown`, then lets requests in progress end within the configured time.
     pub async fn run(&self, listeners: impl Into<Listeners>, shutdown: impl Future<Output = ()>) {
         let listeners = listeners.into();

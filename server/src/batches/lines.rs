@@ -15,23 +15,29 @@ const MAX_CUSTOM_ID: usize = 512;
 
 /// A request in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) custom_id: String,
+pub struct Line {
+    /// Its name.
+    pub custom_id: String,
     /// Its first byte.
-    pub(crate) start: u64,
+    pub start: u64,
     /// Its bytes, without the end of the line.
-    pub(crate) length: usize,
+    pub length: usize,
 }
 
 /// What a file may have.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) requests: usize,
-    pub(crate) bytes_per_request: usize,
+pub struct Bounds {
+    /// Requests, at most.
+    pub requests: usize,
+    /// The bytes of each, at most.
+    pub bytes_per_request: usize,
 }
 
 /// The requests of a file, all for `endpoint`, or what is wrong with them.
-pub(crate) fn check(file: &Path, endpoint: &str, bounds: Bounds) -> io::Result<Result<Vec<Line>, Vec<BatchError>>> {
+///
+/// # Errors
+/// Where the file cannot be read; that there is none is among what is wrong.
+pub fn check(file: &Path, endpoint: &str, bounds: Bounds) -> io::Result<Result<Vec<Line>, Vec<BatchError>>> {
     let file = match File::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Err(vec![of_file("no_file", "There is no such file any more.")]));
