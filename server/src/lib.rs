@@ -12,6 +12,7 @@ pub mod batches;
 mod call;
 pub mod config;
 pub mod content;
+mod database;
 mod document;
 mod error;
 mod extract;

@@ -75,7 +75,9 @@ impl<'model> Embedder<'model> {
             queue.retain(|text| !text.sequence.is_cancelled());
         }
         let fitting = how_many(self.waiting.iter().map(|text| text.sequence.prompt().len()), self.tokens);
-        let texts: Vec<Arrival> = self.waiting.drain(..fitting.min(self.texts)).collect();
+        // One that is too long by itself fails; it may not keep the others waiting for ever.
+        let next = fitting.clamp(1, self.texts).min(self.waiting.len());
+        let texts: Vec<Arrival> = self.waiting.drain(..next).collect();
         if texts.is_empty() { self.background.pop_front().into_iter().collect() } else { texts }
     }
 

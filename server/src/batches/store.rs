@@ -5,25 +5,22 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use rusqlite_migration::{M, Migrations};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use zyron_openapi::{Batch, BatchRequestCounts, BatchStatus, FileObject};
 
 use super::lines::Line;
+use crate::database::{self, OpenError};
 use crate::private;
 
 /// Its folder in the state folder.
 const FOLDER: &str = "batches";
 const DATABASE: &str = "batches.sqlite";
 const FILES: &str = "files";
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first form of the file. Another is another migration after it. `object` is JSON, as it is on the wire.
 const SCHEMA: &str = "CREATE TABLE files (
         number INTEGER PRIMARY KEY,
@@ -58,12 +55,12 @@ pub enum BatchStoreError {
     /// The folder cannot be used.
     #[error("the folder of batches cannot be used: {0}")]
     Io(#[from] io::Error),
-    /// The file is damaged, or the disk full.
+    /// The database is damaged, or the disk full.
     #[error("{DATABASE}: {0}")]
     Database(#[from] rusqlite::Error),
-    /// It is of a version that this program does not know.
-    #[error("{DATABASE} cannot be brought up to date: {0}")]
-    Migration(#[from] rusqlite_migration::Error),
+    /// The database cannot be opened.
+    #[error("{DATABASE}: {0}")]
+    Open(#[from] OpenError),
 }
 
 type Result<T> = std::result::Result<T, BatchStoreError>;
@@ -87,16 +84,7 @@ impl Store {
         let folder = state.join(FOLDER);
         let files = folder.join(FILES);
         private::make_folder(&files)?;
-        let file = folder.join(DATABASE);
-        let mut database = Connection::open(&file)?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-        database.busy_timeout(BUSY_TIMEOUT)?;
-        database.pragma_update(None, "journal_mode", "WAL")?;
-        database.pragma_update(None, "synchronous", "FULL")?;
-        database.pragma_update(None, "secure_delete", true)?;
-        database.pragma_update(None, "foreign_keys", true)?;
-        Migrations::new(vec![M::up(SCHEMA)]).to_latest(&mut database)?;
-        Ok(Self { database, files })
+        Ok(Self { database: database::open(&folder.join(DATABASE), &[SCHEMA])?, files })
     }
 
     /// Whether a state folder has any.

@@ -1,24 +1,20 @@
 //! Keys and what was used with them, in one SQLite file of the state folder. The server and `zyron keys` share it.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use rusqlite_migration::{M, Migrations};
 use serde::Serialize;
 use thiserror::Error;
 
 use super::budget::{Limits, today};
 use super::secret::{self, Hash};
+use crate::database::{self, OpenError};
 use crate::private;
 use crate::time::now;
 
 /// The file in the state folder.
 pub(crate) const FILE: &str = "keys.sqlite";
-/// How long one process waits while another writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first form of the file. Another is another migration after it.
 const SCHEMA: &str = "CREATE TABLE keys (
         id TEXT PRIMARY KEY,
@@ -46,12 +42,12 @@ pub enum StoreError {
     /// The folder cannot be used.
     #[error("the state folder cannot be used: {0}")]
     Folder(#[from] std::io::Error),
-    /// The file is damaged, full, or of a newer version.
+    /// The file is damaged, or the disk full.
     #[error("{FILE}: {0}")]
     Database(#[from] rusqlite::Error),
-    /// It is of a version that this program does not know.
-    #[error("{FILE} cannot be brought up to date: {0}")]
-    Migration(#[from] rusqlite_migration::Error),
+    /// The file cannot be opened.
+    #[error("{FILE}: {0}")]
+    Open(#[from] OpenError),
     /// There is no such key.
     #[error("there is no key `{0}`")]
     NoKey(String),
@@ -173,17 +169,7 @@ impl Store {
     /// [`StoreError`] says what is wrong.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         private::make_folder(folder)?;
-        let file = folder.join(FILE);
-        let mut database = Connection::open(&file)?;
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
-        database.busy_timeout(BUSY_TIMEOUT)?;
-        database.pragma_update(None, "journal_mode", "WAL")?;
-        // Whoever is told that a key is revoked can rely on it, also when the power fails.
-        database.pragma_update(None, "synchronous", "FULL")?;
-        // What is deleted is overwritten: it may be a person's.
-        database.pragma_update(None, "secure_delete", true)?;
-        Migrations::new(vec![M::up(SCHEMA)]).to_latest(&mut database)?;
-        Ok(Self { database, version: None })
+        Ok(Self { database: database::open(&folder.join(FILE), &[SCHEMA])?, version: None })
     }
 
     /// Writes a copy of all of it to a file that is not there yet, as of one moment, while others go on writing.
