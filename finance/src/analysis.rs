@@ -46,7 +46,6 @@ pub struct Computed {
     /// What it counts.
     pub unit: Unit,
     /// Not rounded.
-    #[serde(with = "rust_decimal::serde::str_option")]
     pub value: Option<Decimal>,
     /// Why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,7 +76,6 @@ pub struct Input {
     #[serde(default)]
     pub is_previous: bool,
     /// Nothing where the source says nothing of it: it then counts for nothing.
-    #[serde(with = "rust_decimal::serde::str_option")]
     pub value: Option<Decimal>,
 }
 
@@ -89,7 +87,6 @@ pub struct Change {
     #[serde(with = "rust_decimal::serde::str")]
     pub difference: Decimal,
     /// The same in percent of the value before; nothing where that is not positive, or the unit is percent already.
-    #[serde(with = "rust_decimal::serde::str_option")]
     pub percent: Option<Decimal>,
 }
 

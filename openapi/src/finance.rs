@@ -186,3 +186,22 @@ pub struct UsedTemplate {
     /// The version of its instructions.
     pub version: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use zyron_finance::import::{self, Options};
+    use zyron_finance::{Report, sample};
+
+    use super::FinanceReport;
+
+    #[test]
+    fn a_report_that_was_written_can_be_read() {
+        // The first year of a company: what compares it with the year before has no value.
+        let files = sample::company();
+        let statement = import::read_all(&files[..1], &Options::default()).unwrap();
+        let written = FinanceReport { object: "finance.report".to_owned(), report: Report::of(statement) };
+        let json = serde_json::to_string(&written).unwrap();
+        assert!(json.contains(r#""value":null"#), "{json}");
+        assert_eq!(serde_json::from_str::<FinanceReport>(&json).unwrap(), written);
+    }
+}
