@@ -64,7 +64,8 @@ pub struct LoadOptions {
     /// How many times as long a step of the running answers may take while a prompt is read beside them; at least 1.
     pub step_stretch: f64,
     /// Whether a CPU computes a request alike alone and among others, to the last bit, where its weights allow that.
-    /// The kernels that are faster for many tokens at once are left out: prompts of models in K-quants are read slower.
+    /// Kernels that are faster for many tokens at once are left out where they round otherwise: attention's, and those for
+    /// K-quants, whose prompts are read slower.
     /// Where requests share a pool it is up to rounding, for a pool has no order in which attention could add them up.
     pub batch_invariant: bool,
 }

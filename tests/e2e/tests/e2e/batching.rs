@@ -122,6 +122,25 @@ async fn an_answer_among_many_is_the_answer_alone() {
     }
 }
 
+/// zyron-mini's weights are Q8_0, whose products llama.cpp computes with one kernel for a token and with another for many.
+#[tokio::test]
+async fn weights_of_8_bits_give_the_answer_alone_to_the_last_bit() {
+    let layout = ["--max-sequences", "32", "--context-length", "512", "--engine", "llama_cpp"];
+    let server = RealServer::start_with(&[("ENGINE__KV_CACHE_MB", "400")], &layout).await;
+    let options = json!({"temperature": 0, "max_tokens": 24, "logprobs": true, "top_logprobs": 5});
+    let questions: Vec<String> = (1..=32)
+        .map(|at| format!("{} ?", "Qu'est-ce que le besoin en fonds de roulement ".repeat(at % 7 + 1)))
+        .collect();
+    let mut alone = Vec::new();
+    for question in &questions[..7] {
+        alone.push(server.chat(question, options.clone()).await);
+    }
+    let together = join_all(questions.iter().map(|question| server.chat(question, options.clone()))).await;
+    for (at, answer) in together.iter().enumerate() {
+        assert_eq!(answer["choices"], alone[at % 7]["choices"], "{}", questions[at]);
+    }
+}
+
 #[tokio::test]
 async fn what_prompts_have_in_common_is_computed_once() {
     let system = |about: &str| {
