@@ -8,6 +8,7 @@ mod bench;
 mod check_aarch64;
 mod compat;
 mod cuda_check;
+mod fuzz;
 mod mini;
 mod openapi;
 mod package;
@@ -69,12 +70,9 @@ enum Command {
         #[arg(long, value_name = "PATH", conflicts_with = "check")]
         reference: Option<PathBuf>,
     },
-    /// Searches long for requests that the server answers wrongly, with schemathesis.
-    Fuzz {
-        /// Requests made up for each operation.
-        #[arg(long, default_value_t = 10_000)]
-        examples: u32,
-    },
+    /// Searches long for what is answered wrongly: requests with schemathesis, bytes with libFuzzer.
+    #[command(subcommand)]
+    Fuzz(fuzz::Fuzz),
     /// Measures Zyron beside what it is compared with.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -127,7 +125,7 @@ fn main() -> ExitCode {
         Command::Openapi => openapi::run(&workspace),
         Command::Compat { check: true, .. } => compat::check(&workspace),
         Command::Compat { reference, .. } => compat::run(&workspace, reference.as_deref()),
-        Command::Fuzz { examples } => clients::fuzz(&workspace, examples),
+        Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::Chaos(bench::Args { args }) => bench::chaos(&workspace, &args),
         Command::Soak(bench::Args { args }) => bench::soak(&workspace, &args),

@@ -142,14 +142,15 @@ fn add(list: &mut Value, part: &str, name: &str, items: impl IntoIterator<Item =
     known.extend(items.into_iter().filter(|item| !names.contains(&item[name].to_string())));
 }
 
-struct Tool {
-    name: &'static str,
-    version: &'static str,
+/// What extends cargo.
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
 }
 
 impl Tool {
     /// Installs it where cargo looks for what extends it; cargo does nothing where this version is there.
-    fn ensure(&self, workspace: &Workspace) -> Result<()> {
+    pub(crate) fn ensure(&self, workspace: &Workspace) -> Result<()> {
         let mut cargo = workspace.cargo(["install", "--quiet", "--locked", "--debug"]);
         // Not where our own is compiled.
         cargo.env_remove("CARGO_TARGET_DIR").args([self.name, "--version", self.version]);

@@ -1,0 +1,5 @@
+//! `cargo xtask fuzz code --target batch_lines`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: zyron_fuzz::allow_caught_panics(), |data: &[u8]| zyron_fuzz::targets::batch_lines::run(data));

@@ -1,0 +1,5 @@
+//! `cargo xtask fuzz code --target requests`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: zyron_fuzz::allow_caught_panics(), |data: &[u8]| zyron_fuzz::targets::requests::run(data));

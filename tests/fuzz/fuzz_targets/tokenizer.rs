@@ -1,0 +1,5 @@
+//! `cargo xtask fuzz code --target tokenizer`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: zyron_fuzz::allow_caught_panics(), |data: &[u8]| zyron_fuzz::targets::tokenizer::run(data));
