@@ -22,8 +22,8 @@ use crate::amount::{self, Notation};
 use crate::siren::Siren;
 use crate::statement::{Account, AnomalyKind, Company, Figure, Journal, Movement, Place, Statement, Year, day};
 
-/// The columns, in their order.
-const COLUMNS: [&str; 18] = [
+/// The columns, in their order (Livre des procédures fiscales, article A47 A-1).
+pub const COLUMNS: [&str; 18] = [
     "JournalCode",
     "JournalLib",
     "EcritureNum",

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use rust_decimal::Decimal;
-use zyron_finance::{analyse, import};
+use zyron_finance::import::fec::COLUMNS;
+use zyron_finance::{analyse, import, sample};
 
 /// Of a few kinds, so that every part of the accounts has some.
 const ACCOUNTS: [&str; 24] = [
@@ -14,26 +15,6 @@ const ACCOUNTS: [&str; 24] = [
 ];
 /// What makes debits equal to credits.
 const BANK: &str = "530000";
-const HEADER: [&str; 18] = [
-    "JournalCode",
-    "JournalLib",
-    "EcritureNum",
-    "EcritureDate",
-    "CompteNum",
-    "CompteLib",
-    "CompAuxNum",
-    "CompAuxLib",
-    "PieceRef",
-    "PieceDate",
-    "EcritureLib",
-    "Debit",
-    "Credit",
-    "EcritureLet",
-    "DateLet",
-    "ValidDate",
-    "Montantdevise",
-    "Idevise",
-];
 
 /// How a file is written.
 struct Form {
@@ -52,7 +33,7 @@ pub fn run(data: &[u8]) {
         thousands: if how & 4 == 0 { "" } else { "\u{a0}" },
         end: if how & 8 == 0 { "\r\n" } else { "\n" },
     };
-    let mut file = HEADER.join(form.separator) + form.end;
+    let mut file = COLUMNS.join(form.separator) + form.end;
     let mut written: BTreeMap<&str, Decimal> = BTreeMap::new();
     for (number, entry) in entries.chunks_exact(6).enumerate() {
         let account = ACCOUNTS[usize::from(entry[0]) % ACCOUNTS.len()];
@@ -66,7 +47,7 @@ pub fn run(data: &[u8]) {
     if written.is_empty() {
         return;
     }
-    let statement = import::read(file.as_bytes(), "732829320FEC20241231.txt", &import::Options::default());
+    let statement = import::read(file.as_bytes(), sample::NAME, &import::Options::default());
     let statement = statement.expect("a FEC can be read");
     let mut read: BTreeMap<&str, Decimal> = BTreeMap::new();
     for account in &statement.years[0].accounts {
